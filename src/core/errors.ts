@@ -1,0 +1,161 @@
+/**
+ * The one error class that crosses folders. A code is stable and documented; its fault says who is
+ * told and which exit code the CLI gives. A message is one sentence and never holds an identifier,
+ * a hash, a literal of a query, a row count, a path or a stack.
+ */
+
+/** Who can mend it. `caller` and `policy` are refusals (exit code 2); the rest are faults (3). */
+export type Fault = 'caller' | 'policy' | 'peer' | 'transport' | 'storage' | 'bug';
+
+// A table, so that a new code does not compile until someone has decided whose fault it is.
+const FAULT_BY_CODE = {
+  // arguments and inputs
+  BAD_ARGUMENT: 'caller',
+  BAD_CONFIG: 'caller',
+  INPUT_TOO_LARGE: 'caller',
+  FILE_NOT_FOUND: 'caller',
+  DATA_BAD_ROWS: 'caller',
+  DATA_BAD_FILE: 'caller',
+  REQUEST_MALFORMED: 'caller',
+  REQUEST_UNSIGNED: 'caller',
+  QUERY_ID_REUSED: 'caller',
+  QUERY_UNKNOWN: 'caller',
+  ANALYST_UNKNOWN: 'caller',
+  TOO_MANY_QUERIES: 'caller',
+  // policy packet
+  POLICY_MALFORMED: 'policy',
+  POLICY_OUT_OF_RANGE: 'policy',
+  POLICY_UNSIGNED: 'policy',
+  POLICY_BAD_SIGNATURE: 'policy',
+  POLICY_FOREIGN: 'policy',
+  POLICY_MISMATCH: 'policy',
+  // SQL
+  SQL_SYNTAX: 'caller',
+  SQL_TOO_LARGE: 'caller',
+  SQL_TOO_DEEP: 'caller',
+  SQL_MULTIPLE_STATEMENTS: 'caller',
+  SQL_NOT_SELECT: 'caller',
+  SQL_SELECT_STAR: 'caller',
+  SQL_UNSUPPORTED: 'caller',
+  SQL_UNKNOWN_TABLE: 'caller',
+  SQL_UNKNOWN_COLUMN: 'caller',
+  SQL_AMBIGUOUS_COLUMN: 'caller',
+  SQL_UNKNOWN_FUNCTION: 'caller',
+  SQL_BARE_COLUMN: 'caller',
+  SQL_PRIVACY_UNIT: 'caller',
+  SQL_BAD_JOIN: 'caller',
+  SQL_TYPE_MISMATCH: 'caller',
+  SQL_BAD_LITERAL: 'caller',
+  SQL_NO_AGGREGATE: 'caller',
+  SQL_NO_DOMAIN: 'caller',
+  SQL_DUPLICATE_COLUMN: 'caller',
+  SQL_LIST_TOO_LONG: 'caller',
+  // privacy
+  AGGREGATE_NOT_ALLOWED: 'policy',
+  COLUMN_UNBOUNDED: 'policy',
+  EPSILON_INVALID: 'caller',
+  EPSILON_OVER_LIMIT: 'policy',
+  BUDGET_EXHAUSTED: 'policy',
+  OVERFLOW_POSSIBLE: 'policy',
+  DOMAIN_TOO_LARGE: 'policy',
+  // agreement between the roles
+  PLAN_MISMATCH: 'peer',
+  GO_INVALID: 'peer',
+  RECEIPT_INVALID: 'peer',
+  RESULT_INVALID: 'peer',
+  // protocol
+  PEER_OUT_OF_STEP: 'peer',
+  PEER_BAD_LENGTH: 'peer',
+  PEER_BAD_ENCODING: 'peer',
+  PEER_ABORTED: 'peer',
+  // links and frames
+  FRAME_TOO_LARGE: 'transport',
+  FRAME_MALFORMED: 'transport',
+  LINK_AUTH_FAILED: 'transport',
+  LINK_TAMPERED: 'transport',
+  CHANNEL_CLOSED: 'transport',
+  PARTY_AWAY: 'transport',
+  COORDINATOR_AWAY: 'transport',
+  TIMEOUT: 'transport',
+  CANCELLED: 'transport',
+  // disk
+  LEDGER_CORRUPT: 'storage',
+  LEDGER_LOCKED: 'storage',
+  STORAGE_FAILED: 'storage',
+  STORE_MISMATCH: 'storage',
+  // ours
+  INTERNAL: 'bug',
+} as const satisfies Record<string, Fault>;
+
+/** A stable error code. Renaming one is a breaking change. */
+export type ErrorCode = keyof typeof FAULT_BY_CODE;
+
+/** What an error may carry beside its sentence; every field is safe to show to the caller. */
+export interface ErrorDetail {
+  /** The offending fragment of the caller's own input, cut to 80 characters. */
+  readonly fragment?: string;
+  /** What to do about it, one sentence. */
+  readonly hint?: string;
+  /** Protocol step path, such as `psi.oprf/blinded`. */
+  readonly step?: string;
+  /** Dotted path of a field in the caller's document, such as `parties.0.tables`. */
+  readonly path?: string;
+  /** The party an error is about. */
+  readonly party?: string;
+}
+
+/** The form an error takes in JSON output and on the wire. */
+export interface ErrorDocument {
+  readonly code: ErrorCode;
+  readonly fault: Fault;
+  readonly message: string;
+  readonly detail: ErrorDetail;
+}
+
+export class ParleyError extends Error {
+  override readonly name = 'ParleyError';
+  readonly code: ErrorCode;
+  readonly fault: Fault;
+  readonly detail: ErrorDetail;
+
+  constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.fault = FAULT_BY_CODE[code];
+    this.detail =
+      detail.fragment === undefined
+        ? detail
+        : { ...detail, fragment: detail.fragment.slice(0, FRAGMENT_CHARS_MAX) };
+  }
+
+  toJSON(): ErrorDocument {
+    return { code: this.code, fault: this.fault, message: this.message, detail: this.detail };
+  }
+}
+
+/** LOCAL. Longest fragment of the caller's input an error repeats. */
+const FRAGMENT_CHARS_MAX = 80;
+
+/** True for a string that names a code of the table. */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(FAULT_BY_CODE, code);
+}
+
+/** Wraps anything thrown; a foreign error becomes INTERNAL and keeps its text only as `cause`. */
+export function asParleyError(error: unknown): ParleyError {
+  if (error instanceof ParleyError) return error;
+  return new ParleyError('INTERNAL', 'an unexpected error inside parley', {}, error);
+}
+
+/**
+ * A contract of our own code, on in production. Peer or caller input is never checked with it.
+ * @throws ParleyError INTERNAL when `condition` is false.
+ */
+export function expect(condition: boolean, contract: string): asserts condition {
+  if (!condition) throw new ParleyError('INTERNAL', `contract broken: ${contract}`);
+}
+
+/** CLI exit code of an error: 2 refused, 3 failed. Wrong usage (64) is the CLI's own. */
+export function exitCodeOf(error: ParleyError): 2 | 3 {
+  return error.fault === 'caller' || error.fault === 'policy' ? 2 : 3;
+}

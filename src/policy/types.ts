@@ -1,0 +1,96 @@
+/** The policy packet as code sees it after validation. The zod schema must produce this type. */
+
+export type ColumnType = 'date' | 'decimal' | 'integer' | 'text' | 'boolean';
+
+/** A column of a table; which fields are present follows from `type`. */
+export interface ColumnPolicy {
+  readonly type: ColumnType;
+  readonly nullable: boolean;
+  /** date: inclusive range, ISO. Enforced at import. */
+  readonly min?: string;
+  readonly max?: string;
+  /** decimal: digits after the point (0–6); integer: 0. */
+  readonly scale?: number;
+  /** decimal, integer: clamp bounds as decimal strings; needed for SUM and AVG under DP. */
+  readonly lower?: string;
+  readonly upper?: string;
+  /** text, integer: the declared domain, in declared order. Enforced at import. */
+  readonly values?: readonly string[];
+}
+
+export type IdentifierKind = 'email' | 'phone' | 'exact';
+
+export interface TablePolicy {
+  readonly privacy_unit_column: { readonly name: string; readonly kind: IdentifierKind };
+  readonly max_users: number;
+  readonly max_rows_per_user: number;
+  readonly columns: Readonly<Record<string, ColumnPolicy>>;
+}
+
+export interface PartyPolicy {
+  readonly name: string;
+  /** `ed25519:` + base64url of 32 bytes. Signs the packet, goes and receipts. */
+  readonly identity_key: string;
+  /** `x25519:` + base64url of 32 bytes. Static key of the party's links (Noise). */
+  readonly link_key: string;
+  readonly tables: Readonly<Record<string, TablePolicy>>;
+}
+
+export interface AnalystPolicy {
+  readonly name: string;
+  readonly signing_key: string;
+  readonly sealing_key: string;
+}
+
+export interface ViewPolicy {
+  readonly join: readonly [string, string];
+  readonly privacy_unit_alias: string;
+}
+
+export type AggregateName = 'COUNT' | 'COUNT_DISTINCT' | 'SUM' | 'AVG' | 'VARIANCE' | 'QUANTILE';
+export type PartitionSelection = 'exact_k' | 'pre_threshold' | 'noisy';
+
+export interface DifferentialPrivacy {
+  readonly noise_mechanism: 'discrete_laplace';
+  /** Decimal strings, exact. */
+  readonly epsilon_budget: string;
+  readonly max_epsilon_per_query: string;
+  /** A query that names no epsilon takes this. */
+  readonly default_epsilon_per_query: string;
+  readonly delta_budget: string;
+  readonly delta_per_query: string;
+  readonly max_partitions_contributed: number;
+  readonly max_contributions_per_partition: number;
+  /** Bits of a noise coin's threshold, 64 to 128. */
+  readonly noise_threshold_bits: number;
+}
+
+export interface RulesPolicy {
+  readonly allowed_aggregates: readonly AggregateName[];
+  readonly min_privacy_units_per_group: number;
+  readonly partition_selection: PartitionSelection;
+  readonly differential_privacy: DifferentialPrivacy | 'off';
+  /** Level of the intervals shown to analysts, decimal string such as "0.95". */
+  readonly confidence_level: string;
+  readonly join: { readonly oprf: 'ecdh' | 'kkrt' };
+  readonly size_disclosure: 'declared';
+}
+
+export interface Policy {
+  readonly version: 1;
+  readonly room: string;
+  /** 32 bytes of lower-case hex; keys the identifier hashes of this room. Not a secret. */
+  readonly identifier_salt: string;
+  readonly parties: readonly PartyPolicy[];
+  readonly views: Readonly<Record<string, ViewPolicy>>;
+  readonly analysts: readonly AnalystPolicy[];
+  readonly rules: RulesPolicy;
+  readonly execution: { readonly backends: readonly 'mpc'[]; readonly tee: null };
+}
+
+/** A policy with the signatures of all its parties, as it travels and as it lies on disk. */
+export interface PolicyPacket {
+  readonly policy: Policy;
+  /** Party name to base64url Ed25519 signature over the domain-separated policy digest. */
+  readonly signatures: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,191 @@
+/**
+ * The plan: everything about a query that the parties must agree on before they run it, as plain
+ * JSON. Its RFC 8785 bytes under SHA-256 are the plan digest. Two nodes with the same signed policy
+ * and the same SQL text derive the same plan byte for byte.
+ *
+ * Values inside a plan and inside the engine are integers: a date is days since 1970-01-01, a
+ * decimal is scaled by 10^scale, text is its index in the declared domain, a boolean is 0 or 1.
+ * All are below 2^53 in magnitude.
+ */
+
+/** 0 is the pivot (receiver of the join), 1 the sender. */
+export type Side = 0 | 1;
+
+/** Comparison operators after normalisation. */
+export type Comparison = '=' | '<>' | '<' | '<=' | '>' | '>=';
+
+/** A predicate over one table's own columns, evaluated by its owner in clear (three-valued). */
+export type LocalPredicate =
+  | { readonly kind: 'and' | 'or'; readonly terms: readonly LocalPredicate[] }
+  | { readonly kind: 'not'; readonly term: LocalPredicate }
+  | { readonly kind: 'compare'; readonly op: Comparison; readonly left: Term; readonly right: Term }
+  | { readonly kind: 'in'; readonly term: Term; readonly list: readonly Literal[] }
+  | { readonly kind: 'isNull'; readonly term: Term }
+  | { readonly kind: 'isTrue'; readonly column: string }
+  | { readonly kind: 'constant'; readonly value: boolean | null };
+
+/** A column of the side's table, or a literal already coded in the compared column's units. */
+export type Term = { readonly column: string; readonly scaleUp: number } | Literal;
+
+/**
+ * An integer in coded units, as a decimal string; `null` is SQL NULL. Text literals outside the
+ * declared domain are coded as indices that no value has, keeping the comparison's outcome.
+ */
+export interface Literal {
+  readonly value: string | null;
+}
+
+/**
+ * What remains of WHERE when every conjunct of one table has been pushed down: an AND/OR tree in
+ * negation normal form whose leaves are bits a side evaluates locally per row ("is TRUE") or
+ * comparisons across the two sides. A row pair qualifies iff the tree is TRUE.
+ */
+export type PairPredicate =
+  | { readonly kind: 'and' | 'or'; readonly terms: readonly PairPredicate[] }
+  /** Index into `sides[side].bits`. */
+  | { readonly kind: 'bit'; readonly side: Side; readonly index: number }
+  | PairComparison;
+
+/**
+ * `pivot op sender`, TRUE only when both are non-NULL. Each side submits
+ * `value · scaleUp − base`, an unsigned integer below 2^bits.
+ */
+export interface PairComparison {
+  readonly kind: 'compare';
+  readonly op: Comparison;
+  readonly pivot: PairOperand;
+  readonly sender: PairOperand;
+  readonly base: string;
+  readonly bits: number;
+}
+
+/** `map`, when present, replaces the value (a domain index) by its index in the joint domain. */
+export interface PairOperand {
+  readonly column: string;
+  readonly nullable: boolean;
+  /** Power-of-ten factor that brings both sides to one scale; 1 for all but decimals. */
+  readonly scaleUp: number;
+  readonly map: readonly number[] | null;
+}
+
+/** One key of GROUP BY: a column with a declared domain. A nullable column's last value is NULL. */
+export interface GroupKey {
+  readonly side: Side;
+  readonly column: string;
+  readonly domain: readonly (string | null)[];
+}
+
+/** A quantity computed per group on shares. Every one is a sum over row pairs or over users. */
+export type Measure =
+  /** COUNT(DISTINCT privacy unit): users with at least one qualifying pair in the group. */
+  | { readonly kind: 'users' }
+  /** COUNT(*): qualifying pairs. */
+  | { readonly kind: 'rows' }
+  /** COUNT(column): qualifying pairs whose column is not NULL. */
+  | { readonly kind: 'nonNull'; readonly side: Side; readonly column: string }
+  /** SUM(column), NULL as 0; clamped to the declared bounds when the plan is private. */
+  | { readonly kind: 'sum'; readonly side: Side; readonly column: string }
+  /** SUM(2x − (lower + upper)) over non-NULL x, clamped: the centred sum behind a private AVG. */
+  | { readonly kind: 'centredSum'; readonly side: Side; readonly column: string };
+
+/** A measure with its release. `sensitivity` is D1, the L1 bound over all groups, a decimal string. */
+export interface PlannedMeasure {
+  readonly measure: Measure;
+  /** Coded-unit clamp bounds of the column, decimal strings; null where no clamp applies. */
+  readonly clamp: { readonly lower: string; readonly upper: string } | null;
+  readonly sensitivity: string;
+  /** This measure's share of the query's epsilon, `num/den`; null when nothing is noised. */
+  readonly epsilon: string | null;
+  /** False for a hidden user count that only gates. Hidden measures are never opened. */
+  readonly released: boolean;
+  /**
+   * True for a non-private SUM: the cell opens to the sentinel also when every value was NULL.
+   * `nonNullIndex` names the measure counting non-NULL values.
+   */
+  readonly nonNullIndex: number | null;
+}
+
+/** One output column of the SELECT list, in order. */
+export interface OutputColumn {
+  readonly name: string;
+  readonly value:
+    | { readonly kind: 'group'; readonly key: number }
+    | { readonly kind: 'measure'; readonly measure: number }
+    /** sum / count of non-NULL values; when `centred`, from the centred sum of privacy.md §2. */
+    | {
+        readonly kind: 'average';
+        readonly sum: number;
+        readonly count: number;
+        readonly centred: boolean;
+      };
+  /** How a released integer reads: digits after the point, or a domain for group keys. */
+  readonly scale: number;
+  readonly type: ColumnTypeName;
+}
+
+export type ColumnTypeName = 'date' | 'decimal' | 'integer' | 'text' | 'boolean' | 'double';
+
+export interface OrderKey {
+  /** Index into `output`. */
+  readonly column: number;
+  readonly descending: boolean;
+  readonly nullsFirst: boolean;
+}
+
+/** What one party does before the join, and the public shape of what it brings. */
+export interface PlanSide {
+  readonly party: string;
+  readonly table: string;
+  /** Declared bound on users: the public capacity. */
+  readonly capacity: number;
+  /** Row slots per user in this plan. */
+  readonly slots: number;
+  /** Rows failing this are dropped before slots are filled. */
+  readonly filter: LocalPredicate | null;
+  /** Predicates whose truth per row enters `pair` as a bit. */
+  readonly bits: readonly LocalPredicate[];
+  /** Columns whose values enter the computation, sorted. */
+  readonly columns: readonly string[];
+  /** Bounds applied per user, in order; null when the plan is not private. */
+  readonly bounds: {
+    /** At most this many distinct values of the side's own group keys per user. */
+    readonly partitions: number;
+    /** At most this many rows per user and group. */
+    readonly rowsPerPartition: number;
+  } | null;
+}
+
+/** The release rule, all integers and exact rationals; the noise thresholds follow from it. */
+export interface PlanPrivacy {
+  readonly selection: 'exact_k' | 'pre_threshold' | 'noisy';
+  /** k: least distinct users of a group that opens. 1 with DP off opens every non-empty group. */
+  readonly minUsers: number;
+  /** Null when differential privacy is off by policy. */
+  readonly differential: {
+    readonly mechanism: 'discrete_laplace';
+    readonly epsilon: string;
+    readonly delta: string;
+    readonly maxPartitions: number;
+    readonly maxContributions: number;
+    readonly thresholdBits: number;
+  } | null;
+  readonly confidenceLevel: string;
+}
+
+export interface Plan {
+  readonly version: 1;
+  readonly room: string;
+  readonly policyDigest: string;
+  /** Pivot first. */
+  readonly sides: readonly [PlanSide, PlanSide];
+  readonly oprf: 'ecdh' | 'kkrt';
+  readonly pair: PairPredicate | null;
+  /** Group keys in GROUP BY order; the groups are the product of their domains, last fastest. */
+  readonly groups: readonly GroupKey[];
+  /** Measure 0 is always the user count. */
+  readonly measures: readonly PlannedMeasure[];
+  readonly output: readonly OutputColumn[];
+  readonly orderBy: readonly OrderKey[];
+  readonly limit: number | null;
+  readonly privacy: PlanPrivacy;
+}
