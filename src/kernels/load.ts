@@ -1,6 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { expect } from '../core/errors.ts';
 
+/** The part of the WebAssembly JavaScript API used here; lib.dom would bring the whole browser. */
+interface WasmMemory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
+}
+interface WasmApi {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (
+    module: object,
+    imports: object,
+  ) => { readonly exports: Readonly<Record<string, unknown>> };
+}
+
 /** LOCAL. WebAssembly page size, fixed by the WebAssembly specification (section 2.5.5). */
 const PAGE_BYTES = 65_536;
 
@@ -35,14 +48,15 @@ export function loadKernel<Exports extends object>(
   exportNames: readonly (keyof Exports & string)[],
 ): Kernel<Exports> {
   const file = new URL(`../../dist/kernels/${name}.wasm`, import.meta.url);
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(file)), {});
-  const memory = exports['memory'] as WebAssembly.Memory;
-  const base = exports['heapBase'] as WebAssembly.Global<'i32'> | undefined;
+  const wasm = (globalThis as unknown as { readonly WebAssembly: WasmApi }).WebAssembly;
+  const { exports } = new wasm.Instance(new wasm.Module(readFileSync(file)), {});
+  const memory = exports['memory'] as WasmMemory;
+  const base = exports['heapBase'] as { readonly value: number } | undefined;
   expect(base !== undefined, `kernel ${name} exports heapBase`);
   for (const fn of exportNames) {
     expect(typeof exports[fn] === 'function', `kernel ${name} exports ${fn}`);
   }
-  const start = align(base.value as unknown as number);
+  const start = align(base.value);
   let top = start;
   let busy = false;
   const arena: Arena = {

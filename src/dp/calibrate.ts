@@ -1,0 +1,174 @@
+import { createHash } from 'node:crypto';
+import { ParleyError } from '../core/errors.ts';
+import type { Rational } from '../core/rational.ts';
+import {
+  add,
+  compare,
+  formatRational,
+  mul,
+  parseDecimal,
+  parseRational,
+  rational,
+  sub,
+  ZERO,
+} from '../core/rational.ts';
+import type { DiscreteLaplace } from './discrete-laplace.ts';
+import {
+  discreteLaplace,
+  halfWidth,
+  quantisationDelta,
+  smallest,
+  TRUNCATION_DELTA,
+  upperTail,
+} from './discrete-laplace.ts';
+
+/** What calibration needs to know of a query; the planner settles all of it from the policy. */
+export interface ReleaseRule {
+  readonly selection: 'exact_k' | 'pre_threshold' | 'noisy';
+  readonly minUsers: number;
+  /** Null when differential privacy is off. */
+  readonly differential: {
+    readonly epsilon: string;
+    readonly delta: string;
+    readonly maxPartitions: number;
+    readonly thresholdBits: number;
+  } | null;
+  readonly confidenceLevel: string;
+  /** Measure 0 counts distinct users. `epsilon` is `num/den`, null where nothing is noised. */
+  readonly measures: readonly { readonly epsilon: string | null; readonly sensitivity: string }[];
+}
+
+/** The release rule with everything derived: what the circuit draws and what the receipt states. */
+export interface Calibration {
+  readonly selection: ReleaseRule['selection'];
+  readonly minUsers: bigint;
+  /** Least `(n-(k-1))+X` that opens a group under pre_threshold; null otherwise. */
+  readonly tau: bigint | null;
+  /** Per measure: its noise, or null. */
+  readonly laws: readonly (DiscreteLaplace | null)[];
+  /** Per measure: half-width of the interval at the confidence level; null without noise. */
+  readonly halfWidths: readonly (bigint | null)[];
+  /** Upper bounds on the parts of delta, already times L0; zero with exact_k's selection part. */
+  readonly delta: {
+    readonly selection: Rational;
+    readonly truncation: Rational;
+    readonly quantisation: Rational;
+  };
+}
+
+/**
+ * Derives noise laws and the selection threshold; deterministic, so every party, the analyst and
+ * an auditor get the same. Source: privacy.md §1.2, §1.4, §3.
+ * @throws ParleyError OVERFLOW_POSSIBLE (noise too wide), POLICY_OUT_OF_RANGE (delta too small).
+ */
+export function calibrate(rule: ReleaseRule): Calibration {
+  const minUsers = BigInt(rule.minUsers);
+  const dp = rule.differential;
+  if (dp === null) {
+    const none = rule.measures.map(() => null);
+    const delta = { selection: ZERO, truncation: ZERO, quantisation: ZERO };
+    return { selection: rule.selection, minUsers, tau: null, laws: none, halfWidths: none, delta };
+  }
+  const epsilons = rule.measures.map((m) => (m.epsilon === null ? null : parseRational(m.epsilon)));
+  const laws = epsilons.map((epsilon, i) =>
+    epsilon === null
+      ? null
+      : discreteLaplace(epsilon, BigInt(rule.measures[i]!.sensitivity), dp.thresholdBits),
+  );
+  const partitions = rational(BigInt(dp.maxPartitions));
+  const sumOf = (part: (law: DiscreteLaplace, epsilon: Rational) => Rational): Rational =>
+    laws.reduce<Rational>(
+      (sum, law, i) => (law === null ? sum : add(sum, part(law, epsilons[i]!))),
+      ZERO,
+    );
+  const truncation = mul(
+    partitions,
+    sumOf(() => TRUNCATION_DELTA),
+  );
+  const quantisation = mul(partitions, sumOf(quantisationDelta));
+  const gate = rule.selection === 'pre_threshold' ? laws[0] : null;
+  const chosen =
+    gate == null
+      ? { tau: null, selection: ZERO }
+      : selectionThreshold(
+          gate,
+          partitions,
+          sub(parseDecimal(dp.delta), add(truncation, quantisation)),
+        );
+  const level = parseDecimal(rule.confidenceLevel);
+  return {
+    selection: rule.selection,
+    minUsers,
+    tau: chosen.tau,
+    laws,
+    halfWidths: laws.map((law) => (law === null ? null : halfWidth(law, level))),
+    delta: { selection: chosen.selection, truncation, quantisation },
+  };
+}
+
+/**
+ * Smallest tau with `L0·P[X >= tau-1]` within what delta is left (privacy.md §3), `tau <= N`.
+ */
+function selectionThreshold(
+  law: DiscreteLaplace,
+  partitions: Rational,
+  available: Rational,
+): { readonly tau: bigint; readonly selection: Rational } {
+  const tail = (m: bigint): Rational => mul(partitions, upperTail(law.rate, m));
+  const found = smallest(1n << BigInt(law.bits), (m) => compare(tail(m), available) <= 0);
+  if (found === null) {
+    throw new ParleyError('POLICY_OUT_OF_RANGE', 'delta_per_query is too small for this query', {
+      path: 'rules.differential_privacy.delta_per_query',
+      hint: 'raise delta_per_query or epsilon',
+    });
+  }
+  const m = found > 0n ? found : 1n;
+  return { tau: m + 1n, selection: tail(m) };
+}
+
+/** The noise part of a receipt: plain JSON that a verifier recomputes and compares. */
+export interface NoiseRecord {
+  readonly mechanism: 'discrete_laplace' | 'off';
+  readonly selection: string;
+  readonly min_users: number;
+  readonly tau: string | null;
+  /** Sum of the delta parts below is at most the plan's delta. Upper bounds as `num/den`. */
+  readonly delta_selection: string;
+  readonly delta_truncation: string;
+  readonly delta_quantisation: string;
+  /** Per measure of the plan. */
+  readonly measures: readonly {
+    readonly epsilon: string | null;
+    readonly sensitivity: string;
+    readonly bits: number | null;
+    readonly half_width: string | null;
+  }[];
+  /** SHA-256 over all thresholds in measure and digit order, as 17-byte big-endian integers. */
+  readonly thresholds_digest: string;
+}
+
+export function noiseRecord(rule: ReleaseRule, calibration: Calibration): NoiseRecord {
+  const hash = createHash('sha256').update('parley/thresholds/v1\0');
+  for (const law of calibration.laws) {
+    for (const t of law?.thresholds ?? []) {
+      hash.update(Buffer.from(t.toString(16).padStart(34, '0'), 'hex'));
+    }
+    hash.update('\n');
+  }
+  return {
+    mechanism: rule.differential === null ? 'off' : 'discrete_laplace',
+    selection: rule.selection,
+    min_users: rule.minUsers,
+    tau: calibration.tau === null ? null : calibration.tau.toString(),
+    delta_selection: formatRational(calibration.delta.selection),
+    delta_truncation: formatRational(calibration.delta.truncation),
+    delta_quantisation: formatRational(calibration.delta.quantisation),
+    measures: rule.measures.map((m, i) => ({
+      epsilon: m.epsilon,
+      sensitivity: m.sensitivity,
+      bits: calibration.laws[i]?.bits ?? null,
+      half_width: calibration.halfWidths[i]?.toString() ?? null,
+    })),
+    thresholds_digest: hash.digest('hex'),
+  };
+}
