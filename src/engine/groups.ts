@@ -1,0 +1,66 @@
+import { expect } from '../core/errors.ts';
+import type { Plan, Side } from '../sql/plan.ts';
+import type { LocalTable } from './types.ts';
+
+/** How the groups of a plan split into the part each side knows of its own rows. */
+export interface GroupSpace {
+  /** All groups: the product of the key domains, last key fastest. */
+  readonly total: number;
+  /** Number of combinations of each side's own keys. */
+  readonly bySide: readonly [number, number];
+  /** `sideIndex[side][g]`: which combination of that side's keys group g has. */
+  readonly sideIndex: readonly [Int32Array, Int32Array];
+}
+
+/** Splits the plan's groups. Public: depends on the plan only. */
+export function groupSpace(plan: Plan): GroupSpace {
+  const total = plan.groups.reduce((n, key) => n * key.domain.length, 1);
+  const bySide: [number, number] = [1, 1];
+  for (const key of plan.groups) bySide[key.side] *= key.domain.length;
+  const sideIndex: [Int32Array, Int32Array] = [new Int32Array(total), new Int32Array(total)];
+  for (let g = 0; g < total; g += 1) {
+    let rest = g;
+    const digits = plan.groups.map(() => 0);
+    for (let i = plan.groups.length - 1; i >= 0; i -= 1) {
+      const size = plan.groups[i]!.domain.length;
+      digits[i] = rest % size;
+      rest = Math.floor(rest / size);
+    }
+    const index: [number, number] = [0, 0];
+    plan.groups.forEach((key, i) => {
+      index[key.side] = index[key.side] * key.domain.length + digits[i]!;
+    });
+    sideIndex[0][g] = index[0];
+    sideIndex[1][g] = index[1];
+  }
+  return { total, bySide, sideIndex };
+}
+
+/**
+ * The combination of the side's own group keys of every slot of every user, slot-major; -1 where
+ * the slot is empty. NULL is the last value of a nullable key's domain.
+ */
+export function groupOfSlot(plan: Plan, side: Side, table: LocalTable): Int32Array {
+  const out = new Int32Array(table.slots * table.users);
+  const keys = plan.groups.filter((key) => key.side === side);
+  const columns = keys.map((key) => {
+    const values = table.values[key.column];
+    const present = table.present[key.column];
+    expect(values !== undefined && present !== undefined, 'group columns are in the local table');
+    return { values, present, size: key.domain.length };
+  });
+  for (let at = 0; at < out.length; at += 1) {
+    if (table.valid[at] === 0) {
+      out[at] = -1;
+      continue;
+    }
+    let index = 0;
+    for (const column of columns) {
+      const value = column.present[at] === 1 ? column.values[at]! : column.size - 1;
+      expect(value >= 0 && value < column.size, 'group values lie in the declared domain');
+      index = index * column.size + value;
+    }
+    out[at] = index;
+  }
+  return out;
+}

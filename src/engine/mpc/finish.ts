@@ -1,0 +1,123 @@
+import { concat } from '../../core/bytes.ts';
+import type { Calibration } from '../../dp/index.ts';
+import { bitBytes } from '../../protocols/ot/types.ts';
+import {
+  addWords,
+  discreteLaplace,
+  elementsFromWord,
+  publicWord,
+  ringToWord,
+  selectSentinel,
+  signedAtLeastPublic,
+} from '../../protocols/sharing/index.ts';
+import type { RingVector, Sharing, Wire, Word } from '../../protocols/sharing/types.ts';
+import type { Plan } from '../../sql/plan.ts';
+import type { OutputShare } from '../types.ts';
+import { clearPadding } from './rows.ts';
+
+/**
+ * The release rule on shares (privacy.md §3): noise is drawn jointly and added, the threshold is
+ * tested, and every cell of a group that stays closed becomes the sentinel. Nothing is opened; what
+ * comes out is this party's share of the vetted answer, the only thing that may leave it.
+ *
+ * Rows are few (measures × groups), so they are laid end to end without padding.
+ */
+export async function vetAnswer(
+  s: Sharing,
+  plan: Plan,
+  calibration: Calibration,
+  totals: readonly RingVector[],
+): Promise<OutputShare> {
+  const groups = totals[0]!.length / 8;
+  const rows = totals.length * groups;
+  const exact = await ringToWord(s, concat(totals), rows);
+  const noisy = await addNoise(s, calibration, exact, groups, totals.length);
+  const measureRows = (m: number): Int32Array => range(m * groups, groups);
+  const users = gatherWord(exact, measureRows(0));
+  let open = await atLeast(s, users, calibration.minUsers, groups);
+  if (calibration.tau !== null) {
+    // (n-(k-1))+X >= tau, with the X that is released, so the gate is post-processing of n+X.
+    const shown = gatherWord(noisy, measureRows(0));
+    const gate = await atLeast(s, shown, calibration.tau + calibration.minUsers - 1n, groups);
+    [open] = (await s.and([open], [gate], groups)) as [Wire];
+  }
+  const released = plan.measures.flatMap((planned, m) => (planned.released ? [m] : []));
+  const shown: Wire[] = [];
+  for (const m of released) {
+    const nonNull = plan.measures[m]!.nonNullIndex;
+    if (nonNull === null) {
+      shown.push(open);
+      continue;
+    }
+    const some = await atLeast(s, gatherWord(exact, measureRows(nonNull)), 1n, groups);
+    shown.push(...(await s.and([open], [some], groups)));
+  }
+  const cellRows = released.length * groups;
+  const cells = gatherWord(noisy, concatRanges(released.map(measureRows)));
+  const visible = joinRows(shown, groups);
+  const vetted = await selectSentinel(s, visible, cells, cellRows);
+  return { open: clearPadding(open, groups), cells: elementsFromWord(vetted, cellRows) };
+}
+
+/** Whether a shared signed total is at least a public bound. */
+function atLeast(s: Sharing, word: Word, bound: bigint, rows: number): Promise<Wire> {
+  return signedAtLeastPublic(s, word, publicWord(bound, word.length), rows);
+}
+
+async function addNoise(
+  s: Sharing,
+  calibration: Calibration,
+  exact: Word,
+  groups: number,
+  measures: number,
+): Promise<Word> {
+  const noised = calibration.laws.flatMap((law, m) => (law === null ? [] : [{ law, m }]));
+  if (noised.length === 0) return exact;
+  const lawOfRow = Int32Array.from({ length: noised.length * groups }, (_, r) =>
+    Math.floor(r / groups),
+  );
+  const noise = await discreteLaplace(
+    s,
+    noised.map(({ law }) => law),
+    lawOfRow,
+    lawOfRow.length,
+  );
+  const place = new Int32Array(measures * groups).fill(-1);
+  noised.forEach(({ m }, i) => {
+    for (let g = 0; g < groups; g += 1) place[m * groups + g] = i * groups + g;
+  });
+  return addWords(s, exact, gatherWord(noise, place), measures * groups);
+}
+
+function range(from: number, count: number): Int32Array {
+  return Int32Array.from({ length: count }, (_, i) => from + i);
+}
+
+function concatRanges(parts: readonly Int32Array[]): Int32Array {
+  return Int32Array.from(parts.flatMap((p) => [...p]));
+}
+
+/** Row r of the result is row `rows[r]` of the wire, or 0 where that is −1. */
+function gather(wire: Wire, rows: Int32Array): Wire {
+  const out = new Uint8Array(bitBytes(rows.length));
+  rows.forEach((from, r) => {
+    if (from >= 0) out[r >> 3]! |= ((wire[from >> 3]! >> (from & 7)) & 1) << (r & 7);
+  });
+  return out;
+}
+
+function gatherWord(word: Word, rows: Int32Array): Word {
+  return word.map((wire) => gather(wire, rows));
+}
+
+/** Lays wires of `rows` rows each end to end, without padding between them. */
+function joinRows(wires: readonly Wire[], rows: number): Wire {
+  const out = new Uint8Array(bitBytes(wires.length * rows));
+  wires.forEach((wire, w) => {
+    for (let r = 0; r < rows; r += 1) {
+      const at = w * rows + r;
+      out[at >> 3]! |= ((wire[r >> 3]! >> (r & 7)) & 1) << (at & 7);
+    }
+  });
+  return out;
+}

@@ -1,0 +1,3 @@
+/** A plan between two parties on secret shares. */
+export { runPlan } from './run.ts';
+export type { RunOptions } from './run.ts';
