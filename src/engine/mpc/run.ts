@@ -2,9 +2,7 @@ import type { Channel } from '../../core/channel.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Calibration } from '../../dp/index.ts';
-import { createOtPair, createTripleSource } from '../../protocols/ot/index.ts';
-import { ecdhOprf, joinParameters, runPivot, runSender } from '../../protocols/psi/index.ts';
-import { createSharing } from '../../protocols/sharing/index.ts';
+import { createEcdhOprf, joinParameters, runPivot, runSender } from '../../protocols/psi/index.ts';
 import type { Sharing, Wire } from '../../protocols/sharing/types.ts';
 import type { Plan, Side } from '../../sql/plan.ts';
 import type { LocalTable, OutputShare } from '../types.ts';
@@ -16,9 +14,6 @@ import { qualifyingPairs } from './predicate.ts';
 import type { Placement, Shape } from './rows.ts';
 import { clearPadding, rowsToLanes, rowsToWires, shapeOf } from './rows.ts';
 
-/** AGREEMENT. SoftSpoken's k: bytes against AES work; 4 suits two parties on one gigabit or less. */
-const SOFTSPOKEN_K = 4;
-
 /** What one party hands to a run. */
 export interface RunOptions {
   readonly plan: Plan;
@@ -26,7 +21,9 @@ export interface RunOptions {
   /** 0 runs the pivot's half. */
   readonly side: Side;
   readonly table: LocalTable;
-  /** The root channel to the other party; every step is below it. */
+  /** The two ends' correlations and gates, from `openSharing`. */
+  readonly sharing: Sharing;
+  /** A channel of this run's own; every step is below it. */
   readonly channel: Channel;
   /** 32 bytes both ends agree on and never use again; labels every derived key. */
   readonly sessionId: Uint8Array;
@@ -43,13 +40,11 @@ export interface RunOptions {
  * @throws ParleyError of the channel and of the protocols (fault `peer` or `transport`).
  */
 export async function runPlan(options: RunOptions): Promise<OutputShare> {
-  const { plan, channel, side, onProgress } = options;
+  const { plan, channel, side, sharing, onProgress } = options;
   const stage = (name: string, done = 1, total = 1): void => {
     onProgress({ stage: name, done, total });
   };
-  const sharing = await setUp(options);
-  stage('ot.setup');
-  const joined = await join(options, sharing);
+  const joined = await join(options);
   stage('join');
   const qualifying = await qualifyingPairs(sharing, joined.inputs, joined.match);
   stage('predicate');
@@ -64,26 +59,14 @@ export async function runPlan(options: RunOptions): Promise<OutputShare> {
   return share;
 }
 
-async function setUp({ channel, side, sessionId, rng }: RunOptions): Promise<Sharing> {
-  const ot = await createOtPair({
-    channel: channel.sub('ot'),
-    party: side,
-    k: SOFTSPOKEN_K,
-    sessionId,
-    rng,
-  });
-  const triples = createTripleSource({ pair: ot, party: side, rng });
-  return createSharing({ party: side, channel: channel.sub('share'), ot, triples, rng });
-}
-
 interface Joined {
   readonly inputs: PairInputs;
   readonly match: Wire;
   readonly lanes: readonly Uint8Array[];
 }
 
-async function join(options: RunOptions, sharing: Sharing): Promise<Joined> {
-  const { plan, side, table, sessionId, rng, onProgress } = options;
+async function join(options: RunOptions): Promise<Joined> {
+  const { plan, side, table, sharing, sessionId, rng, onProgress } = options;
   const layout = payloadLayout(plan);
   const params = {
     pivotCapacity: plan.sides[0].capacity,
@@ -96,7 +79,7 @@ async function join(options: RunOptions, sharing: Sharing): Promise<Joined> {
   const context = {
     sharing,
     channel: options.channel.sub('psi'),
-    oprf: ecdhOprf,
+    oprf: createEcdhOprf({ session: sessionId, onProgress }),
     sessionId,
     rng,
     onProgress,

@@ -107,6 +107,13 @@ export class Ledger {
     return this.#queries.has(queryId);
   }
 
+  /** Looks without charging. @throws ParleyError BUDGET_EXHAUSTED. */
+  expectAffordable(price: Budget, budget: Budget | null): void {
+    if (budget === null) return;
+    expectWithin(add(this.#epsilon, price.epsilon), budget.epsilon, 'epsilon_budget');
+    expectWithin(add(this.#delta, price.delta), budget.delta, 'delta_budget');
+  }
+
   /**
    * Charges a query. On return the entry is on disk.
    * @throws ParleyError QUERY_ID_REUSED, BUDGET_EXHAUSTED (nothing written), STORAGE_FAILED.
@@ -115,12 +122,7 @@ export class Ledger {
     if (this.#queries.has(reservation.queryId)) {
       throw new ParleyError('QUERY_ID_REUSED', 'this query id has been used before');
     }
-    const epsilon = add(this.#epsilon, reservation.epsilon);
-    const delta = add(this.#delta, reservation.delta);
-    if (budget !== null) {
-      expectWithin(epsilon, budget.epsilon, 'epsilon_budget');
-      expectWithin(delta, budget.delta, 'delta_budget');
-    }
+    this.expectAffordable(reservation, budget);
     return this.#append({
       kind: 'reserve',
       query_id: reservation.queryId,

@@ -1,0 +1,59 @@
+import { mkdirSync } from 'node:fs';
+import { Command } from 'commander';
+import { pino } from 'pino';
+import { ParleyError } from '../core/errors.ts';
+import { startCoordinator } from '../coordinator/index.ts';
+import { readPacket } from './files.ts';
+import { print, withErrors } from './output.ts';
+import { untilSignal } from './signals.ts';
+
+interface CoordinatorFlags {
+  readonly policy: string;
+  readonly state: string;
+  readonly host: string;
+  readonly port: string;
+}
+
+/** `parley coordinator`: relays ciphertext between nodes, takes signed queries from analysts. */
+export function coordinatorCommand(): Command {
+  return new Command('coordinator')
+    .description(
+      'run the relay: it plans queries, passes ciphertext between nodes and keeps records;\n' +
+        'it never holds a share that opens. Prints one line of JSON when it is ready.',
+    )
+    .requiredOption('--policy <packet>', 'the signed policy packet')
+    .requiredOption('--state <dir>', 'where records and the audit log live')
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--port <number>', 'port to listen on; 0 takes a free one', '7600')
+    .action((flags: CoordinatorFlags) =>
+      withErrors(true, async () => {
+        const log = pino(
+          { name: 'coordinator', level: process.env['PARLEY_LOG'] ?? 'info' },
+          pino.destination(2),
+        );
+        const { packet, digest } = readPacket(flags.policy);
+        mkdirSync(flags.state, { recursive: true, mode: 0o700 });
+        const port = Number(flags.port);
+        if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+          throw new ParleyError('BAD_ARGUMENT', 'a port is a number from 0 to 65535');
+        }
+        const coordinator = await startCoordinator({
+          packet,
+          host: flags.host,
+          port,
+          dataDir: flags.state,
+          log,
+        });
+        print(
+          JSON.stringify({
+            event: 'ready',
+            role: 'coordinator',
+            url: coordinator.url,
+            policy_digest: digest,
+          }),
+        );
+        await untilSignal();
+        await coordinator.close();
+      }),
+    );
+}

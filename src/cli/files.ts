@@ -1,0 +1,41 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { ParleyError } from '../core/errors.ts';
+import { parsePacket, verifyPacket } from '../policy/index.ts';
+import type { Policy, PolicyPacket } from '../policy/types.ts';
+
+/** LOCAL. Largest file the command line reads whole. */
+const FILE_BYTES_MAX = 4 * 1024 * 1024;
+
+/** @throws ParleyError FILE_NOT_FOUND, INPUT_TOO_LARGE naming the file's base name. */
+export function readText(path: string): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ParleyError('FILE_NOT_FOUND', `cannot read ${basename(path)}`, {}, error);
+  }
+  if (text.length > FILE_BYTES_MAX) {
+    throw new ParleyError('INPUT_TOO_LARGE', `${basename(path)} is larger than 4 MiB`);
+  }
+  return text;
+}
+
+/** @throws ParleyError STORAGE_FAILED. */
+export function writeText(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    throw new ParleyError('STORAGE_FAILED', `cannot write ${basename(path)}`, {}, error);
+  }
+}
+
+/** A packet file with all its signatures checked. @throws ParleyError POLICY_*. */
+export function readPacket(path: string): {
+  readonly packet: PolicyPacket;
+  readonly policy: Policy;
+  readonly digest: string;
+} {
+  const packet = parsePacket(readText(path));
+  return { packet, ...verifyPacket(packet) };
+}

@@ -1,0 +1,45 @@
+import { Command, CommanderError } from 'commander';
+import { coordinatorCommand } from './coordinator.ts';
+import { demoCommand } from './demo.ts';
+import { keygenCommand } from './keygen.ts';
+import { EXIT_USAGE } from './output.ts';
+import { partyCommand } from './party.ts';
+import { policyCommand } from './policy.ts';
+import { queryCommand } from './query.ts';
+import { sandboxCommand } from './sandbox.ts';
+
+const VERSION = '0.1.0';
+
+const program = new Command('parley')
+  .description(
+    "SQL over several companies' customer data with no clean-room operator to trust.\n\n" +
+      'Try it:        parley sandbox examples/shopgood-newsnow --query "SELECT ..."\n' +
+      'See the story: parley demo',
+  )
+  .version(VERSION)
+  .showHelpAfterError('(parley COMMAND --help shows what a command takes)')
+  .exitOverride()
+  .addCommand(sandboxCommand())
+  .addCommand(demoCommand())
+  .addCommand(keygenCommand())
+  .addCommand(policyCommand())
+  .addCommand(partyCommand())
+  .addCommand(coordinatorCommand())
+  .addCommand(queryCommand())
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 answered, 2 refused (policy or SQL), 3 failed (a fault), 64 wrong usage.\n' +
+      'Errors go to stderr; with --format json they are one JSON object with a stable code on stdout.',
+  );
+
+for (const command of program.commands) {
+  command.exitOverride();
+  for (const sub of command.commands) sub.exitOverride();
+}
+
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
+}

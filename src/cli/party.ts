@@ -1,0 +1,123 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { pino } from 'pino';
+import { fromHex } from '../core/bytes.ts';
+import { ParleyError } from '../core/errors.ts';
+import type { OnProgress } from '../core/progress.ts';
+import { importCsv, startParty } from '../party/index.ts';
+import type { ImportSummary } from '../party/index.ts';
+import { loadPartyKeys } from '../policy/index.ts';
+import type { Policy } from '../policy/types.ts';
+import { readPacket } from './files.ts';
+import { print, tell, withErrors } from './output.ts';
+import { untilSignal } from './signals.ts';
+
+interface PartyFlags {
+  readonly policy: string;
+  readonly party: string;
+  readonly keys: string;
+  readonly state: string;
+  readonly coordinator: string;
+  readonly data?: string;
+}
+
+/** `parley party`: one company's node. */
+export function partyCommand(): Command {
+  return new Command('party')
+    .description(
+      "run a company's node: imports its CSV files, joins the room, answers vetted queries.\n" +
+        'Prints one line of JSON when it is ready; logs go to stderr. SIGTERM stops it.',
+    )
+    .requiredOption('--policy <packet>', 'the signed policy packet')
+    .requiredOption('--party <name>', 'which party of the policy this node is')
+    .requiredOption('--keys <file>', 'its key file (parley keygen party)')
+    .requiredOption('--state <dir>', 'where store and budget ledger live')
+    .requiredOption('--coordinator <url>', 'such as http://127.0.0.1:7600')
+    .option('--data <dir>', 'import <dir>/<table>.csv of every table first')
+    .action((flags: PartyFlags) =>
+      withErrors(true, async () => {
+        await runParty(flags);
+      }),
+    );
+}
+
+async function runParty(flags: PartyFlags): Promise<void> {
+  const log = pino(
+    { name: flags.party, level: process.env['PARLEY_LOG'] ?? 'info' },
+    pino.destination(2),
+  );
+  const { packet, policy, digest } = readPacket(flags.policy);
+  const keys = loadPartyKeys(flags.keys);
+  mkdirSync(flags.state, { recursive: true, mode: 0o700 });
+  const storePath = join(flags.state, 'store.duckdb');
+  const imported =
+    flags.data === undefined ? [] : await importAll(policy, flags, flags.data, storePath);
+  const node = await startParty({
+    packet,
+    party: flags.party,
+    keys,
+    storePath,
+    ledgerDirectory: join(flags.state, 'ledger'),
+    coordinatorUrl: flags.coordinator,
+    log,
+  });
+  print(
+    JSON.stringify({
+      event: 'ready',
+      role: 'party',
+      party: flags.party,
+      policy_digest: digest,
+      imported,
+    }),
+  );
+  const signal = await untilSignal();
+  log.info({ signal }, 'stopping');
+  await node.close();
+}
+
+/** Imports every table of the party, all or nothing per file. @throws ParleyError DATA_*. */
+async function importAll(
+  policy: Policy,
+  flags: PartyFlags,
+  data: string,
+  storePath: string,
+): Promise<readonly ImportSummary[]> {
+  const party = policy.parties.find((p) => p.name === flags.party);
+  if (party === undefined) {
+    throw new ParleyError('POLICY_FOREIGN', 'the policy does not name this party', {
+      party: flags.party,
+    });
+  }
+  const summaries: ImportSummary[] = [];
+  for (const [tableName, table] of Object.entries(party.tables)) {
+    const file = join(data, `${tableName}.csv`);
+    if (!existsSync(file)) {
+      throw new ParleyError('FILE_NOT_FOUND', `there is no ${tableName}.csv in the data folder`, {
+        party: flags.party,
+        hint: 'each table of the policy needs <table>.csv with a header line',
+      });
+    }
+    const salt = fromHex(policy.identifier_salt, 32);
+    const options = {
+      file,
+      tableName,
+      table,
+      salt,
+      storePath,
+      onProgress: importProgress(tableName),
+    };
+    summaries.push(await importCsv(options));
+  }
+  return summaries;
+}
+
+/** One line per tenth of a long import. */
+function importProgress(tableName: string): OnProgress {
+  let next = 0.1;
+  return ({ done, total }) => {
+    if (total === 0 || done / total < next) return;
+    tell(`${tableName}: ${Math.round((100 * done) / total)}% read`);
+    next = done / total + 0.1;
+  };
+}

@@ -1,0 +1,117 @@
+import { existsSync } from 'node:fs';
+import { Command } from 'commander';
+import { ParleyError } from '../core/errors.ts';
+import {
+  formatPacket,
+  loadPartyKeys,
+  parsePacket,
+  parsePolicy,
+  policyDigest,
+  signPolicy,
+} from '../policy/index.ts';
+import type { Policy, PolicyPacket } from '../policy/types.ts';
+import { readPacket, readText, writeText } from './files.ts';
+import { print, withErrors } from './output.ts';
+
+/** `parley policy sign|verify|show`: the packet that every party signs and every node enforces. */
+export function policyCommand(): Command {
+  const command = new Command('policy').description('sign, verify and show the policy packet');
+  command
+    .command('sign')
+    .description("add one party's signature: POLICY is the agreed policy (YAML or JSON)")
+    .argument('<policy>', 'the policy all parties agreed on')
+    .requiredOption('--party <name>', 'the party that signs')
+    .requiredOption('--keys <file>', "that party's key file")
+    .requiredOption('--packet <file>', 'the packet to make, or to add the signature to')
+    .action((file: string, options: { party: string; keys: string; packet: string }) =>
+      withErrors(false, async () => {
+        const policy = parsePolicy(readText(file));
+        const packet = addSignature(policy, options);
+        writeText(options.packet, formatPacket(packet));
+        const missing = policy.parties.filter((p) => packet.signatures[p.name] === undefined);
+        print(`signed ${policyDigest(policy)}`);
+        print(
+          missing.length === 0 ? 'all parties have signed' : `still to sign: ${names(missing)}`,
+        );
+        return Promise.resolve();
+      }),
+    );
+  command
+    .command('verify')
+    .description('check that every party has signed this packet, and nobody else')
+    .argument('<packet>')
+    .action((file: string) =>
+      withErrors(false, async () => {
+        const { policy, digest } = readPacket(file);
+        print(`policy ${digest}\nroom ${policy.room}, signed by ${names(policy.parties)}`);
+        return Promise.resolve();
+      }),
+    );
+  command
+    .command('show')
+    .description('what a packet allows, in words')
+    .argument('<packet>')
+    .action((file: string) =>
+      withErrors(false, async () => {
+        const { policy, digest } = readPacket(file);
+        print(describePolicy(policy, digest));
+        return Promise.resolve();
+      }),
+    );
+  return command;
+}
+
+function names(parties: readonly { readonly name: string }[]): string {
+  return parties.map((p) => p.name).join(', ');
+}
+
+function addSignature(
+  policy: Policy,
+  options: { readonly party: string; readonly keys: string; readonly packet: string },
+): PolicyPacket {
+  const keys = loadPartyKeys(options.keys);
+  const named = policy.parties.find((p) => p.name === options.party);
+  if (named?.identity_key !== keys.identity.publicKey) {
+    throw new ParleyError('POLICY_FOREIGN', 'these keys are not the ones the policy names', {
+      party: options.party,
+    });
+  }
+  const before = existsSync(options.packet) ? parsePacket(readText(options.packet)) : null;
+  if (before !== null && policyDigest(before.policy) !== policyDigest(policy)) {
+    throw new ParleyError('POLICY_MISMATCH', 'the packet holds another policy than this file', {
+      hint: 'agree on one policy file; start a new packet when it changes',
+    });
+  }
+  const signature = signPolicy(policy, options.party, keys.identity.privateKey);
+  return { policy, signatures: { ...before?.signatures, [options.party]: signature } };
+}
+
+/** The rules of a policy as a few lines of text. */
+export function describePolicy(policy: Policy, digest: string): string {
+  const { rules } = policy;
+  const dp = rules.differential_privacy;
+  const lines = [`room ${policy.room}`, `policy digest ${digest}`, ''];
+  for (const party of policy.parties) {
+    lines.push(`${party.name} (${party.identity_key})`);
+    for (const [name, table] of Object.entries(party.tables)) {
+      const unit = table.privacy_unit_column;
+      lines.push(
+        `  ${name}: at most ${table.max_users} users, ${table.max_rows_per_user} rows each, by ${unit.kind} "${unit.name}"`,
+        `    columns ${Object.entries(table.columns)
+          .map(([c, { type }]) => `${c} ${type}`)
+          .join(', ')}`,
+      );
+    }
+  }
+  lines.push('', `analysts: ${policy.analysts.map((a) => a.name).join(', ')}`);
+  lines.push(`aggregates: ${rules.allowed_aggregates.join(', ')}`);
+  lines.push(
+    `a group opens from ${rules.min_privacy_units_per_group} users (${rules.partition_selection})`,
+  );
+  lines.push(
+    dp === 'off'
+      ? 'NO DIFFERENTIAL PRIVACY: every party signed that results carry no noise'
+      : `epsilon: ${dp.epsilon_budget} in all, at most ${dp.max_epsilon_per_query} a query (${dp.default_epsilon_per_query} unless said); delta: ${dp.delta_budget} in all, ${dp.delta_per_query} a query`,
+  );
+  return lines.join('\n');
+}

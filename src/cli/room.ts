@@ -1,0 +1,172 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { toHex } from '../core/bytes.ts';
+import { systemRng } from '../core/rng.ts';
+import type { AnalystKeys, PartyKeys } from '../policy/index.ts';
+import {
+  completeDraft,
+  formatPacket,
+  generateAnalystKeys,
+  generatePartyKeys,
+  parsePolicyDraft,
+  saveKeys,
+  signPolicy,
+  verifyPacket,
+} from '../policy/index.ts';
+import type { Policy, PolicyPacket } from '../policy/types.ts';
+import { readText, writeText } from './files.ts';
+import type { RoleProcess } from './processes.ts';
+import { startRole } from './processes.ts';
+
+/** The analyst that a sandbox adds to the policy. */
+export const SANDBOX_ANALYST = 'analyst';
+
+/** A whole room on this machine: every role its own process, loopback only. */
+export interface Room {
+  readonly url: string;
+  readonly policy: Policy;
+  readonly packet: PolicyPacket;
+  readonly policyDigest: string;
+  readonly packetFile: string;
+  readonly analystKeys: AnalystKeys;
+  readonly analystKeysFile: string;
+  readonly roles: readonly RoleProcess[];
+  /** Where logs, stores and ledgers lie; removed by `close` unless it was given. */
+  readonly state: string;
+  close(): Promise<void>;
+}
+
+export interface RoomOptions {
+  /** Holds `policy.yaml` and `data/<party>/<table>.csv`. */
+  readonly directory: string;
+  /** Kept and given by the caller; a temporary folder otherwise. */
+  readonly state?: string;
+  readonly port?: number;
+  /** Told what is happening, one short line each. */
+  readonly say?: (text: string) => void;
+}
+
+interface Signed {
+  readonly packet: PolicyPacket;
+  readonly packetFile: string;
+  readonly partyKeyFiles: ReadonlyMap<string, string>;
+  readonly analystKeys: AnalystKeys;
+  readonly analystKeysFile: string;
+}
+
+/**
+ * Makes keys, completes and signs the policy, starts coordinator and party nodes, waits until all
+ * are ready. @throws ParleyError of whichever role refuses to start; everything else is stopped.
+ */
+export async function openRoom(options: RoomOptions): Promise<Room> {
+  const draft = readText(join(options.directory, 'policy.yaml'));
+  const state = options.state ?? mkdtempSync(join(tmpdir(), 'parley-'));
+  const roles: RoleProcess[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(roles.toReversed().map((role) => role.stop()));
+    if (options.state === undefined) rmSync(state, { recursive: true, force: true });
+  };
+  try {
+    mkdirSync(state, { recursive: true, mode: 0o700 });
+    const signed = makeAndSign(draft, state);
+    const { policy, digest } = verifyPacket(signed.packet);
+    options.say?.(`policy signed by ${policy.parties.map((p) => p.name).join(' and ')}`);
+    const url = await startRoles(options, state, signed, policy, roles);
+    return {
+      url,
+      policy,
+      packet: signed.packet,
+      policyDigest: digest,
+      packetFile: signed.packetFile,
+      analystKeys: signed.analystKeys,
+      analystKeysFile: signed.analystKeysFile,
+      roles,
+      state,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function makeAndSign(draftText: string, state: string): Signed {
+  const draft = parsePolicyDraft(draftText);
+  const keysOf = new Map<string, PartyKeys>(
+    draft.parties.map((p) => [p.name, generatePartyKeys()]),
+  );
+  const analystKeys = generateAnalystKeys();
+  const policy = completeDraft(draft, {
+    identifier_salt: toHex(systemRng(32)),
+    parties: Object.fromEntries(
+      [...keysOf].map(([name, keys]) => [
+        name,
+        { identity_key: keys.identity.publicKey, link_key: keys.link.publicKey },
+      ]),
+    ),
+    analysts: [
+      {
+        name: SANDBOX_ANALYST,
+        signing_key: analystKeys.signing.publicKey,
+        sealing_key: analystKeys.sealing.publicKey,
+      },
+    ],
+  });
+  const signatures = Object.fromEntries(
+    [...keysOf].map(([name, keys]) => [name, signPolicy(policy, name, keys.identity.privateKey)]),
+  );
+  const packet: PolicyPacket = { policy, signatures };
+  const folder = mkdtempSync(join(state, 'room-'));
+  const partyKeyFiles = new Map<string, string>();
+  for (const [name, keys] of keysOf) {
+    const file = join(folder, `${name}.keys.json`);
+    saveKeys(file, keys);
+    partyKeyFiles.set(name, file);
+  }
+  const analystKeysFile = join(folder, `${SANDBOX_ANALYST}.keys.json`);
+  saveKeys(analystKeysFile, analystKeys);
+  const packetFile = join(folder, 'packet.json');
+  writeText(packetFile, formatPacket(packet));
+  return { packet, packetFile, partyKeyFiles, analystKeys, analystKeysFile };
+}
+
+async function startRoles(
+  options: RoomOptions,
+  state: string,
+  signed: Signed,
+  policy: Policy,
+  roles: RoleProcess[],
+): Promise<string> {
+  const common = ['--policy', signed.packetFile];
+  const port = `${options.port ?? 0}`;
+  const coordinator = await startRole(
+    'coordinator',
+    ['coordinator', ...common, '--state', join(state, 'coordinator'), '--port', port],
+    join(state, 'coordinator.log'),
+  );
+  roles.push(coordinator);
+  const url = String(coordinator.ready['url']);
+  options.say?.(`coordinator (process ${coordinator.pid}) relays on ${url}`);
+  const starts = policy.parties.map(async ({ name }) => {
+    const args = ['party', ...common, '--party', name, '--coordinator', url];
+    args.push('--keys', signed.partyKeyFiles.get(name) ?? '', '--state', join(state, name));
+    args.push('--data', join(options.directory, 'data', name));
+    const role = await startRole(name, args, join(state, `${name}.log`));
+    roles.push(role);
+    options.say?.(`${name} (process ${role.pid}) imported ${importedWords(role)}`);
+  });
+  const done = await Promise.allSettled(starts);
+  const failed = done.find((d) => d.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return url;
+}
+
+function importedWords(role: RoleProcess): string {
+  const imported = role.ready['imported'] as readonly {
+    table: string;
+    rows: number;
+    users: number;
+  }[];
+  return imported.map((i) => `${i.rows} rows of ${i.users} users into ${i.table}`).join(', ');
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import type { ErrorDocument } from '../core/errors.ts';
+import { ParleyError } from '../core/errors.ts';
+import type { SealedShare, SignedGo, SignedReceipt } from '../records/index.ts';
+import {
+  errorDocumentSchema,
+  QUERY_ID,
+  signedGoSchema,
+  signedSubmissionSchema,
+} from '../records/index.ts';
+
+const queryId = z.string().regex(QUERY_ID);
+
+/** What the coordinator tells a party. None of it is believed: see vet.ts and session.ts. */
+const fromCoordinator = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('query'),
+    query_id: queryId,
+    submission: signedSubmissionSchema,
+    plan_digest: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
+  z.strictObject({ type: z.literal('reserve'), query_id: queryId }),
+  z.strictObject({
+    type: z.literal('gos'),
+    query_id: queryId,
+    gos: z.array(signedGoSchema).max(8),
+  }),
+  z.strictObject({ type: z.literal('abort'), query_id: queryId, error: errorDocumentSchema }),
+]);
+
+export type FromCoordinator = z.infer<typeof fromCoordinator>;
+
+/** What a party tells the coordinator. */
+export type ToCoordinator =
+  | { readonly type: 'ready'; readonly query_id: string }
+  | { readonly type: 'go'; readonly query_id: string; readonly go: SignedGo }
+  | { readonly type: 'refuse' | 'fail'; readonly query_id: string; readonly error: ErrorDocument }
+  | {
+      readonly type: 'progress';
+      readonly query_id: string;
+      readonly stage: string;
+      readonly done: number;
+      readonly total: number;
+    }
+  | {
+      readonly type: 'answer';
+      readonly query_id: string;
+      readonly receipt: SignedReceipt;
+      readonly sealed: SealedShare;
+    };
+
+/** @throws ParleyError FRAME_MALFORMED for anything but a known message in its exact form. */
+export function parseControl(message: unknown): FromCoordinator {
+  const parsed = fromCoordinator.safeParse(message);
+  if (!parsed.success) {
+    throw new ParleyError('FRAME_MALFORMED', 'a control message from the coordinator is malformed');
+  }
+  return parsed.data;
+}

@@ -1,0 +1,223 @@
+import type { Logger } from 'pino';
+import { fromHex } from '../core/bytes.ts';
+import { asParleyError, ParleyError } from '../core/errors.ts';
+import { parseDecimal } from '../core/rational.ts';
+import type { Rng } from '../core/rng.ts';
+import { systemRng } from '../core/rng.ts';
+import type { KeyPair } from '../policy/index.ts';
+import { signBytes, verifyPacket } from '../policy/index.ts';
+import type { Policy, PolicyPacket } from '../policy/types.ts';
+import type { Relay, TraceEvent } from '../transport/index.ts';
+import { connectRelay } from '../transport/index.ts';
+import type { FromCoordinator, ToCoordinator } from './control.ts';
+import { parseControl } from './control.ts';
+import type { Budget } from './ledger/index.ts';
+import { Ledger } from './ledger/index.ts';
+import { QuerySession } from './session.ts';
+import type { Store } from './store/index.ts';
+import { openStore } from './store/index.ts';
+import { vetSubmission } from './vet.ts';
+
+/** LOCAL. Queries a node works on at once; more are refused before they cost anything. */
+const QUERIES_MAX = 4;
+
+export interface PartyOptions {
+  readonly packet: PolicyPacket;
+  readonly party: string;
+  readonly keys: { readonly identity: KeyPair; readonly link: KeyPair };
+  /** The store its data was imported into. */
+  readonly storePath: string;
+  readonly ledgerDirectory: string;
+  readonly coordinatorUrl: string;
+  readonly log: Logger;
+  /** Every message of every link, by path, step and length; for shape tests and metrics. */
+  readonly trace?: (event: TraceEvent) => void;
+}
+
+/** What a session needs of its node. */
+export interface PartyContext {
+  readonly policy: Policy;
+  readonly policyDigest: string;
+  readonly party: string;
+  readonly keys: PartyOptions['keys'];
+  readonly ledger: Ledger;
+  readonly store: Store;
+  readonly relay: Relay;
+  readonly budget: Budget | null;
+  /** Commitment to a table's content, as the ledger names it. */
+  readonly dataset: (table: string) => string;
+  readonly rng: Rng;
+  readonly log: Logger;
+  readonly trace?: (event: TraceEvent) => void;
+}
+
+/** A running party node. */
+export interface PartyNode {
+  /** Stops taking queries, lets running ones end for at most `graceMs`, and lets go of files. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/**
+ * Starts a party node: checks the packet and its own keys, opens store and ledger, joins the room.
+ * @throws ParleyError POLICY_UNSIGNED, POLICY_BAD_SIGNATURE, POLICY_FOREIGN (not a party of it, or
+ *   other keys), STORE_MISMATCH, LEDGER_CORRUPT, LEDGER_LOCKED, COORDINATOR_AWAY.
+ */
+export function startParty(options: PartyOptions): Promise<PartyNode> {
+  return startPartyWith(options, systemRng);
+}
+
+/** {@link startParty} with another random source. No shipped entry point calls it. */
+export async function startPartyWith(options: PartyOptions, rng: Rng): Promise<PartyNode> {
+  const { policy, digest } = verifyPacket(options.packet);
+  expectOwnKeys(policy, options);
+  const store = await openStore(options.storePath, { readOnly: true });
+  let ledger: Ledger | null = null;
+  try {
+    ledger = Ledger.open(options.ledgerDirectory, { room: policy.room, party: options.party });
+    const relay = await connectRelay({
+      url: options.coordinatorUrl,
+      room: policy.room,
+      policyDigest: digest,
+      party: options.party,
+      sign: (message) => signBytes(options.keys.identity.privateKey, message),
+      log: options.log,
+    });
+    return serve({
+      policy,
+      policyDigest: digest,
+      party: options.party,
+      keys: options.keys,
+      ledger,
+      store,
+      relay,
+      budget: budgetOf(policy),
+      dataset: datasetOf(policy, options.party, store),
+      rng,
+      log: options.log,
+      ...(options.trace === undefined ? {} : { trace: options.trace }),
+    });
+  } catch (error) {
+    ledger?.close();
+    store.close();
+    throw error;
+  }
+}
+
+function expectOwnKeys(policy: Policy, { party, keys }: PartyOptions): void {
+  const own = policy.parties.find((p) => p.name === party);
+  if (own === undefined) {
+    throw new ParleyError('POLICY_FOREIGN', 'the policy does not name this party', { party });
+  }
+  if (own.identity_key !== keys.identity.publicKey || own.link_key !== keys.link.publicKey) {
+    throw new ParleyError('POLICY_FOREIGN', "the policy names other keys than this party's", {
+      party,
+    });
+  }
+}
+
+function budgetOf(policy: Policy): Budget | null {
+  const dp = policy.rules.differential_privacy;
+  if (dp === 'off') return null;
+  return { epsilon: parseDecimal(dp.epsilon_budget), delta: parseDecimal(dp.delta_budget) };
+}
+
+function datasetOf(policy: Policy, party: string, store: Store): (table: string) => string {
+  const tables = policy.parties.find((p) => p.name === party)?.tables ?? {};
+  const salt = fromHex(policy.identifier_salt, 32);
+  const digests = new Map(
+    Object.entries(tables).map(([name, table]) => [
+      name,
+      store.table(name, table, salt).datasetDigest,
+    ]),
+  );
+  return (table) => digests.get(table) ?? '';
+}
+
+function serve(context: PartyContext): PartyNode {
+  const sessions = new Map<string, QuerySession>();
+  const running = new Set<Promise<void>>();
+  let closing = false;
+  const send = (message: ToCoordinator): void => {
+    context.relay.sendControl(message);
+  };
+  const fail = (type: 'refuse' | 'fail', queryId: string, thrown: unknown): void => {
+    const error = asParleyError(thrown);
+    context.log.warn({ query_id: queryId, code: error.code, fault: error.fault }, error.message);
+    if (error.code === 'INTERNAL')
+      context.log.error({ query_id: queryId, err: error.cause ?? error }, 'bug');
+    sessions.delete(queryId);
+    send({ type, query_id: queryId, error: error.toJSON() });
+  };
+  const admit = (message: Extract<FromCoordinator, { type: 'query' }>): void => {
+    const queryId = message.submission.document.query_id;
+    try {
+      if (closing || sessions.size >= QUERIES_MAX) {
+        throw new ParleyError('TOO_MANY_QUERIES', 'this party is busy with other queries');
+      }
+      if (context.ledger.has(queryId) || sessions.has(queryId)) {
+        throw new ParleyError('QUERY_ID_REUSED', 'this query id has been used before');
+      }
+      const query = vetSubmission(message.submission, message.plan_digest, context);
+      context.ledger.expectAffordable(query.price, context.budget);
+      sessions.set(queryId, new QuerySession(context, query));
+      send({ type: 'ready', query_id: queryId });
+    } catch (error) {
+      fail('refuse', queryId, error);
+    }
+  };
+  const start = (
+    session: QuerySession,
+    message: Extract<FromCoordinator, { type: 'gos' }>,
+  ): void => {
+    const run = session.run(message.gos).then(
+      (answer) => {
+        sessions.delete(message.query_id);
+        send(answer);
+      },
+      (error: unknown) => {
+        fail('fail', message.query_id, error);
+      },
+    );
+    running.add(run);
+    void run.finally(() => running.delete(run));
+  };
+  const dispatch = (message: FromCoordinator): void => {
+    if (message.type === 'query') {
+      admit(message);
+      return;
+    }
+    const session = sessions.get(message.query_id);
+    if (session === undefined) return;
+    if (message.type === 'gos') start(session, message);
+    else if (message.type === 'abort') {
+      session.cancel();
+      sessions.delete(message.query_id);
+    } else {
+      try {
+        send({ type: 'go', query_id: message.query_id, go: session.reserve() });
+      } catch (error) {
+        fail('refuse', message.query_id, error);
+      }
+    }
+  };
+  context.relay.onControl((raw) => {
+    try {
+      dispatch(parseControl(raw));
+    } catch (error) {
+      context.log.warn({ code: asParleyError(error).code }, 'control message ignored');
+    }
+  });
+  return {
+    async close(graceMs = 10_000) {
+      closing = true;
+      const timer = setTimeout(() => {
+        for (const session of sessions.values()) session.cancel();
+      }, graceMs);
+      await Promise.allSettled(running);
+      clearTimeout(timer);
+      await context.relay.close();
+      context.ledger.close();
+      context.store.close();
+    },
+  };
+}

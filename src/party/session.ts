@@ -1,0 +1,230 @@
+import { concat, fromHex, toHex, utf8 } from '../core/bytes.ts';
+import { asParleyError, expect, ParleyError } from '../core/errors.ts';
+import type { Channel } from '../core/channel.ts';
+import type { OnProgress } from '../core/progress.ts';
+import { noiseRecord } from '../dp/index.ts';
+import { openSharing, runPlan } from '../engine/mpc/index.ts';
+import type { OutputShare } from '../engine/types.ts';
+import { parsePublicKey } from '../policy/index.ts';
+import type { Json, SignedGo } from '../records/index.ts';
+import { sealShare, sessionOf, shareDigest, signGo, signReceipt } from '../records/index.ts';
+import type { Link } from '../transport/index.ts';
+import { openLink } from '../transport/index.ts';
+import type { ToCoordinator } from './control.ts';
+import type { Heads } from './ledger/index.ts';
+import { runLocalStage } from './local/index.ts';
+import type { PartyContext } from './node.ts';
+import type { VettedQuery } from './vet.ts';
+import { releaseRuleOf } from './vet.ts';
+
+/** AGREEMENT. Names every protocol of a run; parties with different suites do not run together. */
+export const SUITE =
+  'parley/1 link=Noise_KK_25519_AESGCM_SHA256 ot=softspoken-4 oprf=ecdh okvs=rb-128 seal=hpke-x25519';
+
+export const SOFTWARE = 'parley/0.1.0';
+
+/** Decimal places kept of a progress report's rate: one report per stage and this many percent. */
+const PROGRESS_STEP = 0.05;
+
+type State = 'vetted' | 'reserved' | 'running' | 'over';
+
+/**
+ * One query at one party, from a vetted question to a signed receipt. Each step is taken once and in order;
+ * a coordinator that repeats or reorders them is refused. Whatever goes wrong after `reserve` keeps the charge.
+ */
+export class QuerySession {
+  readonly #context: PartyContext;
+  readonly query: VettedQuery;
+  readonly #cancel = new AbortController();
+  #state: State = 'vetted';
+  #go: SignedGo | null = null;
+
+  constructor(context: PartyContext, query: VettedQuery) {
+    this.#context = context;
+    this.query = query;
+  }
+
+  /** Charges the ledger durably and consents. @throws ParleyError BUDGET_EXHAUSTED, STORAGE_FAILED. */
+  reserve(): SignedGo {
+    this.#step('vetted', 'reserved');
+    const { ledger, policy, policyDigest, party, keys, dataset, budget, rng } = this.#context;
+    const { submission, plan, price } = this.query;
+    const heads = ledger.reserve(
+      {
+        queryId: submission.query_id,
+        planDigest: this.query.planDigest,
+        policyDigest,
+        dataset: dataset(plan.sides[this.query.side].table),
+        epsilon: price.epsilon,
+        delta: price.delta,
+      },
+      budget,
+    );
+    this.#go = signGo(
+      {
+        version: 1,
+        room: policy.room,
+        policy_digest: policyDigest,
+        query_id: submission.query_id,
+        plan_digest: this.query.planDigest,
+        submission_digest: this.query.submissionDigest,
+        party,
+        ledger_before: heads.before,
+        ledger_after: heads.after,
+        suite: SUITE,
+        nonce: toHex(rng(32)),
+      },
+      keys.identity.privateKey,
+    );
+    return this.#go;
+  }
+
+  /**
+   * Runs the plan with the other party and answers the coordinator with receipt and sealed share.
+   * @throws ParleyError GO_INVALID, and whatever link, protocols and local stage throw.
+   */
+  async run(gos: readonly SignedGo[]): Promise<Extract<ToCoordinator, { type: 'answer' }>> {
+    this.#step('reserved', 'running');
+    const own = this.#go;
+    expect(own !== null, 'a reserved session has its go');
+    const { policy } = this.#context;
+    const { plan, submission } = this.query;
+    const parties = plan.sides.map((side) => side.party);
+    const session = sessionOf(gos, policy, parties, {
+      query_id: submission.query_id,
+      plan_digest: this.query.planDigest,
+      submission_digest: this.query.submissionDigest,
+      suite: SUITE,
+    });
+    if (!gos.some((go) => go.signature === own.signature)) {
+      throw new ParleyError('GO_INVALID', 'the coordinator passed on another go than ours');
+    }
+    const link = await this.#openLink(session);
+    try {
+      const share = await this.#compute(link, session);
+      return await this.#release(share, session);
+    } catch (error) {
+      link.abort(asParleyError(error).code);
+      throw error;
+    } finally {
+      await link.close();
+      this.#state = 'over';
+    }
+  }
+
+  /** Stops a run: the other party or the coordinator gave up. The charge stays. */
+  cancel(): void {
+    this.#state = 'over';
+    this.#cancel.abort();
+  }
+
+  #step(from: State, to: State): void {
+    if (this.#state !== from) {
+      throw new ParleyError('FRAME_MALFORMED', 'the coordinator sent a step out of order');
+    }
+    this.#state = to;
+  }
+
+  #openLink(session: string): Promise<Link> {
+    const { policy, policyDigest, keys, relay } = this.#context;
+    const { peer, side, submission } = this.query;
+    const remote = policy.parties.find((p) => p.name === peer);
+    expect(remote !== undefined, 'the plan names parties of the policy');
+    const fields = [policy.room, policyDigest, submission.query_id, session];
+    return openLink({
+      raw: relay.pipe(submission.query_id, peer),
+      role: side === 0 ? 'initiator' : 'responder',
+      localStatic: keys.link.privateKey,
+      remoteStatic: parsePublicKey('x25519', remote.link_key),
+      prologue: concat([utf8(`parley/link/v1\0${fields.join('\0')}`)]),
+      path: submission.query_id,
+      signal: this.#cancel.signal,
+      ...(this.#context.trace === undefined ? {} : { trace: this.#context.trace }),
+    });
+  }
+
+  async #compute(link: Link, session: string): Promise<OutputShare> {
+    const { store, policy, rng } = this.#context;
+    const { plan, side, calibration } = this.query;
+    const onProgress = this.#progress(link);
+    onProgress({ stage: 'local', done: 0, total: 1 });
+    const root: Channel = link.root;
+    const sessionId = fromHex(session, 32);
+    const [local, sharing] = await Promise.all([
+      runLocalStage(store, policy, plan, side),
+      openSharing({ side, channel: root.sub('session'), sessionId, rng }),
+    ]);
+    onProgress({ stage: 'local', done: 1, total: 1 });
+    if (local.dropped.rows > 0) {
+      const { query_id } = this.query.submission;
+      this.#context.log.info({ query_id, ...local.dropped }, 'rows beyond the bounds left out');
+    }
+    return runPlan({
+      plan,
+      calibration,
+      side,
+      table: local.table,
+      sharing,
+      channel: root.sub('plan'),
+      sessionId,
+      rng,
+      onProgress,
+    });
+  }
+
+  async #release(
+    share: OutputShare,
+    session: string,
+  ): Promise<Extract<ToCoordinator, { type: 'answer' }>> {
+    const { policy, policyDigest, party, keys, ledger } = this.#context;
+    const { submission, plan, calibration } = this.query;
+    const analyst = policy.analysts.find((a) => a.name === submission.analyst);
+    expect(analyst !== undefined, 'the submission was verified');
+    const names = {
+      room: policy.room,
+      policy_digest: policyDigest,
+      query_id: submission.query_id,
+      plan_digest: this.query.planDigest,
+      session,
+      party,
+    };
+    const bytes = concat([share.open, share.cells]);
+    const sealed = await sealShare(bytes, analyst.sealing_key, names);
+    bytes.fill(0);
+    share.cells.fill(0);
+    const digest = shareDigest(sealed);
+    const heads: Heads = ledger.commit(submission.query_id, digest);
+    const receipt = signReceipt(
+      {
+        version: 1,
+        ...names,
+        submission_digest: this.query.submissionDigest,
+        ledger_before: this.#go?.document.ledger_before ?? heads.before,
+        ledger_after: this.#go?.document.ledger_after ?? heads.after,
+        noise: noiseRecord(releaseRuleOf(plan), calibration) as unknown as Record<string, Json>,
+        share_digest: digest,
+        software: SOFTWARE,
+      },
+      keys.identity.privateKey,
+    );
+    return { type: 'answer', query_id: submission.query_id, receipt, sealed };
+  }
+
+  /** Passes on at most one report per stage and step of {@link PROGRESS_STEP}, with bytes sent. */
+  #progress(link: Link): OnProgress {
+    let stage = '';
+    let next = 0;
+    const { query_id } = this.query.submission;
+    const say = (name: string, done: number, total: number): void => {
+      this.#context.relay.sendControl({ type: 'progress', query_id, stage: name, done, total });
+    };
+    return (event) => {
+      const part = event.total === 0 ? 1 : event.done / event.total;
+      if (event.stage === stage && part < next && part < 1) return;
+      stage = event.stage;
+      next = part + PROGRESS_STEP;
+      say(event.stage, event.done, event.total);
+      if (part >= 1) say('link.bytes', link.stats.bytesSent, link.stats.bytesSent);
+    };
+  }
+}

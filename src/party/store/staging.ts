@@ -1,0 +1,217 @@
+import type { DuckDBAppender } from '@duckdb/node-api';
+import { createHash } from 'node:crypto';
+import { chmodSync, closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { toHex } from '../../core/bytes.ts';
+import { ParleyError } from '../../core/errors.ts';
+import { digestOf } from '../../policy/canonical.ts';
+import { makeChunk, readDoubles, visitBlobs, visitChunks } from './chunks.ts';
+import { guarded, openDatabase, readStrings } from './database.ts';
+import type { Database } from './database.ts';
+import type { TableLayout } from './layout.ts';
+import { CHUNK_ROWS } from './limits.ts';
+import { CATALOG_SQL, expectStoreVersion } from './store.ts';
+
+/** What the finished table holds. */
+export interface StagedTable {
+  readonly rows: number;
+  readonly users: number;
+  /** Users with more rows than the bound, and their rows beyond it. */
+  readonly usersOverBound: number;
+  readonly rowsOverBound: number;
+  readonly datasetDigest: string;
+}
+
+/**
+ * A new store file beside the old one. Rows gather in memory; {@link Staging.finish} sorts them
+ * into the file, copies the old store's other tables, and puts the file in the old one's place.
+ */
+export interface Staging {
+  readonly append: (
+    units: readonly Uint8Array[],
+    columns: readonly (readonly (number | null)[])[],
+  ) => void;
+  /** Writes the table; the store at `storePath` is still the old one. */
+  finish(maxRowsPerUser: number): Promise<StagedTable>;
+  /** Makes the new file durable and renames it over the old one. */
+  commit(): void;
+  /** Removes what is left of the new file. Harmless after {@link Staging.commit}. */
+  discard(): void;
+}
+
+function removeFile(path: string): void {
+  for (const file of [path, `${path}.wal`]) rmSync(file, { force: true });
+}
+
+function syncPath(path: string): void {
+  const fd = openSync(path, 'r');
+  fsyncSync(fd);
+  closeSync(fd);
+}
+
+/** Copies every other table of the attached old store; @returns the id for the new table. */
+async function copyOthers(database: Database, table: string): Promise<number> {
+  const { connection } = database;
+  await expectStoreVersion(connection, 'old');
+  const others = await readStrings(
+    connection,
+    'SELECT id FROM old.parley_tables WHERE name <> ? ORDER BY id',
+    [table],
+  );
+  for (const [id] of others) {
+    for (const name of [`users_${id ?? ''}`, `rows_${id ?? ''}`]) {
+      await connection.run(`CREATE TABLE ${name} AS FROM old.${name}`);
+    }
+    await connection.run(
+      `INSERT INTO parley_tables SELECT * FROM old.parley_tables WHERE id = ${id ?? ''}`,
+    );
+  }
+  return 1 + Math.max(-1, ...others.map(([id]) => Number(id)));
+}
+
+/** Sorts the staged rows by unit and row key into the two tables of the store. */
+async function sortRows(database: Database, id: number, columns: number): Promise<void> {
+  const names = Array.from({ length: columns }, (_, i) => `c${i}`);
+  const coded = names.map((c) => `, CAST(${c} AS BIGINT) AS ${c}`).join('');
+  // Rows equal in key are equal in content but for a collision, which the columns then order.
+  const order = ['user_no', 'k0', 'k1', ...names.map((c) => `${c} NULLS FIRST`)].join(', ');
+  await database.connection.run(`
+    CREATE TABLE users_${id} AS
+      SELECT CAST(row_number() OVER (ORDER BY unit) - 1 AS INTEGER) AS user_no, unit
+      FROM (SELECT DISTINCT unit FROM staged) ORDER BY user_no;
+    CREATE TABLE rows_${id} AS
+      SELECT user_no, CAST(row_number() OVER (ORDER BY ${order}) - 1 AS INTEGER) AS row_no,
+        (CAST(k0 AS UBIGINT) << 32) + CAST(k1 AS UBIGINT) AS row_key ${coded}
+      FROM staged JOIN users_${id} USING (unit) ORDER BY row_no;`);
+}
+
+/**
+ * SHA-256 over the table's content in its sorted order, column by column, so that neither the
+ * file's order nor DuckDB's chunks enter it.
+ */
+async function digestTable(database: Database, id: number, layout: TableLayout): Promise<string> {
+  const { connection } = database;
+  const units = createHash('sha256');
+  await visitChunks(connection, `SELECT unit FROM users_${id} ORDER BY user_no`, (chunk) =>
+    visitBlobs(chunk, 0, (bytes) => units.update(bytes)),
+  );
+  const names = layout.columns.map((_, i) => `c${i}`);
+  const selected = [
+    'user_no::DOUBLE',
+    ...names.flatMap((c) => [`coalesce(${c}, 0)::DOUBLE`, `(${c} IS NOT NULL)::DOUBLE`]),
+  ];
+  const hashes = selected.map(() => createHash('sha256'));
+  const values = new Float64Array(CHUNK_ROWS);
+  const sql = `SELECT ${selected.join(', ')} FROM rows_${id} ORDER BY row_no`;
+  await visitChunks(connection, sql, (chunk) => {
+    hashes.forEach((hash, i) => {
+      readDoubles(chunk, i, values);
+      hash.update(new Uint8Array(values.buffer, 0, 8 * chunk.rowCount));
+    });
+  });
+  return digestOf('parley/dataset/v1', {
+    layout: layout.digest,
+    units: toHex(units.digest()),
+    columns: hashes.map((hash) => toHex(hash.digest())),
+  });
+}
+
+async function countRows(
+  database: Database,
+  id: number,
+  maxRowsPerUser: number,
+): Promise<Omit<StagedTable, 'datasetDigest'>> {
+  const over = `n > ${maxRowsPerUser}`;
+  const [counts = []] = await readStrings(
+    database.connection,
+    `SELECT coalesce(sum(n), 0), count(*), count(*) FILTER (${over}),
+       coalesce(sum(n - ${maxRowsPerUser}) FILTER (${over}), 0)
+     FROM (SELECT count(*) AS n FROM rows_${id} GROUP BY user_no)`,
+  );
+  const [rows = 0, users = 0, usersOverBound = 0, rowsOverBound = 0] = counts.map(Number);
+  return { rows, users, usersOverBound, rowsOverBound };
+}
+
+async function prepare(
+  database: Database,
+  layout: TableLayout,
+  old: boolean,
+): Promise<{ readonly id: number; readonly appender: DuckDBAppender }> {
+  const { connection } = database;
+  await connection.run(CATALOG_SQL);
+  const id = old ? await copyOthers(database, layout.table) : 0;
+  const columns = layout.columns.map((_, i) => `, c${i} DOUBLE`).join('');
+  // A temporary table lives in memory, for nothing may spill.
+  await connection.run(`CREATE TEMP TABLE staged (unit BLOB, k0 DOUBLE, k1 DOUBLE ${columns})`);
+  return { id, appender: await connection.createAppender('staged', null, 'temp') };
+}
+
+/**
+ * Starts a new store file for one table's rows.
+ * @throws ParleyError STORAGE_FAILED, STORE_MISMATCH when the old store is of another version.
+ */
+export async function openStaging(
+  storePath: string,
+  layout: TableLayout,
+  memoryMb: number,
+): Promise<Staging> {
+  const path = `${storePath}.importing`;
+  removeFile(path);
+  const old = existsSync(storePath);
+  const database = await openDatabase({
+    path,
+    readOnly: false,
+    memoryMb,
+    ...(old ? { attach: storePath } : {}),
+  });
+  let open = true;
+  const close = (): void => {
+    if (open) database.close();
+    open = false;
+  };
+  const discard = (): void => {
+    close();
+    removeFile(path);
+  };
+  try {
+    chmodSync(path, 0o600);
+    const { id, appender } = await guarded('the store cannot be prepared', () =>
+      prepare(database, layout, old),
+    );
+    return {
+      append(units, columns) {
+        try {
+          appender.appendDataChunk(makeChunk(units, columns));
+        } catch (error) {
+          throw new ParleyError('STORAGE_FAILED', 'the rows do not fit into memory', {}, error);
+        }
+      },
+      finish: (maxRowsPerUser) =>
+        guarded('the imported rows cannot be stored', async () => {
+          appender.closeSync();
+          await sortRows(database, id, layout.columns.length);
+          const counts = await countRows(database, id, maxRowsPerUser);
+          const datasetDigest = await digestTable(database, id, layout);
+          await database.connection.run('INSERT INTO parley_tables VALUES (?, ?, ?, ?, ?, ?)', [
+            id,
+            layout.table,
+            layout.digest,
+            counts.rows,
+            counts.users,
+            datasetDigest,
+          ]);
+          return { ...counts, datasetDigest };
+        }),
+      commit() {
+        close();
+        syncPath(path);
+        renameSync(path, storePath);
+        syncPath(dirname(storePath));
+      },
+      discard,
+    };
+  } catch (error) {
+    discard();
+    throw error;
+  }
+}

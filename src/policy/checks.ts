@@ -1,0 +1,203 @@
+import { ParleyError } from '../core/errors.ts';
+import { compare, mul, parseDecimal, rational, type Rational } from '../core/rational.ts';
+import {
+  CODED_MAX,
+  DELTA_PER_QUERY_MIN,
+  EPSILON_BUDGET_MAX,
+  EPSILON_PER_QUERY_MAX,
+  TABLES_MAX,
+  COLUMNS_MAX,
+  VIEWS_MAX,
+} from './limits.ts';
+import type { PolicyDraft } from './schema.ts';
+import type { ColumnPolicy, DifferentialPrivacy, TablePolicy, ViewPolicy } from './types.ts';
+
+function refuse(path: string, message: string): never {
+  throw new ParleyError('POLICY_OUT_OF_RANGE', `a policy value ${message}`, { path });
+}
+
+function expectCount(path: string, record: object, min: number, max: number): void {
+  const count = Object.keys(record).length;
+  if (count < min || count > max) refuse(path, `must hold ${min} to ${max} entries`);
+}
+
+/** Refuses the second occurrence; entries that are absent (drafts) do not count. */
+function expectUnique(entries: readonly (readonly [string, string | undefined])[]): void {
+  const seen = new Set<string>();
+  for (const [path, value] of entries) {
+    if (value === undefined) continue;
+    if (seen.has(value)) refuse(path, 'is used twice');
+    seen.add(value);
+  }
+}
+
+function isInteger(r: Rational): boolean {
+  return r.den === 1n;
+}
+
+function expectBounds(path: string, column: ColumnPolicy): void {
+  const { lower, upper, scale = 0 } = column;
+  if (lower === undefined && upper === undefined) return;
+  if (lower === undefined || upper === undefined) {
+    refuse(`${path}.${lower === undefined ? 'lower' : 'upper'}`, 'is missing beside its pair');
+  }
+  const unit = rational(10n ** BigInt(scale));
+  const coded = { lower: mul(parseDecimal(lower), unit), upper: mul(parseDecimal(upper), unit) };
+  for (const side of ['lower', 'upper'] as const) {
+    const value = coded[side];
+    if (!isInteger(value)) refuse(`${path}.${side}`, 'has more digits than the scale');
+    if (value.num > CODED_MAX || value.num < -CODED_MAX) {
+      refuse(`${path}.${side}`, 'is beyond the largest number a column holds');
+    }
+  }
+  if (compare(coded.lower, coded.upper) > 0) refuse(`${path}.lower`, 'is above its upper bound');
+}
+
+function expectColumn(path: string, column: ColumnPolicy): void {
+  if (column.min !== undefined && column.max !== undefined && column.min > column.max) {
+    refuse(`${path}.min`, 'is after its maximum');
+  }
+  expectBounds(path, column);
+  const { values = [] } = column;
+  expectUnique(values.map((value, i) => [`${path}.values.${i}`, value]));
+  if (column.type !== 'integer') return;
+  values.forEach((value, i) => {
+    const coded = BigInt(value);
+    if (coded > CODED_MAX || coded < -CODED_MAX) {
+      refuse(`${path}.values.${i}`, 'is beyond the largest number a column holds');
+    }
+  });
+}
+
+function expectTable(path: string, table: TablePolicy): void {
+  expectCount(`${path}.columns`, table.columns, 0, COLUMNS_MAX);
+  for (const [name, column] of Object.entries(table.columns)) {
+    if (name === table.privacy_unit_column.name) {
+      refuse(`${path}.columns.${name}`, 'is the privacy unit and cannot be a column too');
+    }
+    expectColumn(`${path}.columns.${name}`, column);
+  }
+}
+
+interface OwnedTable {
+  readonly party: string;
+  readonly table: TablePolicy;
+}
+
+function expectView(
+  path: string,
+  view: ViewPolicy,
+  tables: ReadonlyMap<string, OwnedTable>,
+  perPartition: number | null,
+): void {
+  const [left, right] = view.join.map((name, i) => {
+    return tables.get(name) ?? refuse(`${path}.join.${i}`, 'names a table that does not exist');
+  });
+  if (left === undefined || right === undefined) return;
+  if (left.party === right.party) refuse(`${path}.join`, 'must name tables of two parties');
+  if (left.table.privacy_unit_column.kind !== right.table.privacy_unit_column.kind) {
+    refuse(`${path}.join`, 'joins identifiers of different kinds, which never match');
+  }
+  const alias = view.privacy_unit_alias;
+  for (const { table } of [left, right]) {
+    if (Object.hasOwn(table.columns, alias)) {
+      refuse(`${path}.privacy_unit_alias`, 'is the name of a column of the view');
+    }
+  }
+  // privacy.md section 2: C <= rA * rB, or C promises what the join cannot produce.
+  const pairs = left.table.max_rows_per_user * right.table.max_rows_per_user;
+  if (perPartition !== null && perPartition > pairs) {
+    refuse(
+      'rules.differential_privacy.max_contributions_per_partition',
+      'is above the rows one user can have in a view',
+    );
+  }
+}
+
+function expectDifferentialPrivacy(dp: DifferentialPrivacy): void {
+  const at = (field: keyof DifferentialPrivacy): string => `rules.differential_privacy.${field}`;
+  const value = (
+    field:
+      | 'epsilon_budget'
+      | 'max_epsilon_per_query'
+      | 'default_epsilon_per_query'
+      | 'delta_budget'
+      | 'delta_per_query',
+  ): Rational => {
+    const number = parseDecimal(dp[field]);
+    if (number.num <= 0n) refuse(at(field), 'must be above zero');
+    return number;
+  };
+  const above = (a: Rational, b: Rational): boolean => compare(a, b) > 0;
+  const [budget, cap, fallback] = [
+    value('epsilon_budget'),
+    value('max_epsilon_per_query'),
+    value('default_epsilon_per_query'),
+  ];
+  if (above(budget, parseDecimal(EPSILON_BUDGET_MAX))) {
+    refuse(at('epsilon_budget'), `must be at most ${EPSILON_BUDGET_MAX}`);
+  }
+  if (above(cap, parseDecimal(EPSILON_PER_QUERY_MAX))) {
+    refuse(at('max_epsilon_per_query'), `must be at most ${EPSILON_PER_QUERY_MAX}`);
+  }
+  if (above(cap, budget)) refuse(at('max_epsilon_per_query'), 'is above epsilon_budget');
+  if (above(fallback, cap)) {
+    refuse(at('default_epsilon_per_query'), 'is above max_epsilon_per_query');
+  }
+  const [deltaBudget, delta] = [value('delta_budget'), value('delta_per_query')];
+  if (!above(rational(1n), deltaBudget)) refuse(at('delta_budget'), 'must be below 1');
+  if (above(delta, deltaBudget)) refuse(at('delta_per_query'), 'is above delta_budget');
+  if (above(parseDecimal(DELTA_PER_QUERY_MIN), delta)) {
+    refuse(at('delta_per_query'), `must be at least ${DELTA_PER_QUERY_MIN}`);
+  }
+}
+
+function expectTables(policy: PolicyDraft): ReadonlyMap<string, OwnedTable> {
+  const tables = new Map<string, OwnedTable>();
+  policy.parties.forEach((party, i) => {
+    expectCount(`parties.${i}.tables`, party.tables, 1, TABLES_MAX);
+    for (const [name, table] of Object.entries(party.tables)) {
+      const path = `parties.${i}.tables.${name}`;
+      if (tables.has(name)) refuse(path, 'is a table name another party uses');
+      tables.set(name, { party: party.name, table });
+      expectTable(path, table);
+    }
+  });
+  return tables;
+}
+
+function expectNamesAndKeys({ parties, analysts }: PolicyDraft): void {
+  expectUnique(parties.map((p, i) => [`parties.${i}.name`, p.name]));
+  expectUnique(analysts.map((a, i) => [`analysts.${i}.name`, a.name]));
+  // One key, one role: two parties with one key would be one signer, and an analyst with a
+  // party's key could sign as it.
+  expectUnique([
+    ...parties.map((p, i) => [`parties.${i}.identity_key`, p.identity_key] as const),
+    ...parties.map((p, i) => [`parties.${i}.link_key`, p.link_key] as const),
+    ...analysts.map((a, i) => [`analysts.${i}.signing_key`, a.signing_key] as const),
+    ...analysts.map((a, i) => [`analysts.${i}.sealing_key`, a.sealing_key] as const),
+  ]);
+}
+
+/**
+ * Checks what spans several fields of a policy of the right form.
+ * @throws ParleyError POLICY_OUT_OF_RANGE with the dotted path of the field to change.
+ */
+export function expectConsistent(policy: PolicyDraft): void {
+  expectNamesAndKeys(policy);
+  const tables = expectTables(policy);
+  const { rules } = policy;
+  const dp = rules.differential_privacy;
+  expectUnique(rules.allowed_aggregates.map((a, i) => [`rules.allowed_aggregates.${i}`, a]));
+  const level = parseDecimal(rules.confidence_level);
+  if (compare(level, parseDecimal('0.5')) < 0 || compare(level, parseDecimal('0.9999')) > 0) {
+    refuse('rules.confidence_level', 'must be between 0.5 and 0.9999');
+  }
+  if (dp !== 'off') expectDifferentialPrivacy(dp);
+  expectCount('views', policy.views, 0, VIEWS_MAX);
+  for (const [name, view] of Object.entries(policy.views)) {
+    if (tables.has(name)) refuse(`views.${name}`, 'has the name of a table');
+    const perPartition = dp === 'off' ? null : dp.max_contributions_per_partition;
+    expectView(`views.${name}`, view, tables, perPartition);
+  }
+}

@@ -1,0 +1,247 @@
+import { z } from 'zod';
+import { compare, div, parseDecimal, rational, type Rational } from '../core/rational.ts';
+import { parsePublicKey, type KeyKind } from './keys.ts';
+import {
+  ANALYSTS_MAX,
+  DOMAIN_VALUES_MAX,
+  PARTIES_MAX,
+  ROWS_PER_USER_MAX,
+  SCALE_MAX,
+  USERS_MAX,
+  VALUE_CHARS_MAX,
+} from './limits.ts';
+import type {
+  AnalystPolicy,
+  ColumnPolicy,
+  DifferentialPrivacy,
+  PartyPolicy,
+  Policy,
+  RulesPolicy,
+} from './types.ts';
+
+/** A policy on the way: keys, salt and analysts may still be missing. */
+export interface PolicyDraft extends Omit<Policy, 'identifier_salt' | 'parties' | 'analysts'> {
+  readonly identifier_salt?: string;
+  readonly parties: readonly PartyDraft[];
+  readonly analysts: readonly AnalystDraft[];
+}
+export type PartyDraft = Omit<PartyPolicy, 'identity_key' | 'link_key'> &
+  Partial<Pick<PartyPolicy, 'identity_key' | 'link_key'>>;
+export type AnalystDraft = Pick<AnalystPolicy, 'name'> & Partial<AnalystPolicy>;
+
+const identifier = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/);
+const roomName = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);
+const salt = z.string().regex(/^[0-9a-f]{64}$/);
+/** A day that exists, years 0001 to 9999. */
+const isoDate = z.iso.date().refine((text) => text >= '0001', 'must be a day from year 1 on');
+
+/** One of `supported`; words that other versions know get a sentence of their own. */
+function choice<const T extends string>(
+  supported: readonly T[],
+  later: readonly string[] = [],
+): z.ZodType<T> {
+  return z.unknown().transform((value, ctx): T => {
+    const found = supported.find((word) => word === value);
+    if (found !== undefined) return found;
+    const known = typeof value === 'string' && later.includes(value);
+    ctx.addIssue({
+      code: 'custom',
+      message: known ? 'is not supported by this version' : `must be ${supported.join(' or ')}`,
+    });
+    return z.NEVER;
+  });
+}
+
+function wholeNumber(min: number, max: number): z.ZodInt {
+  return z.int().min(min).max(max);
+}
+
+/** A decimal as a string; an integer written without quotes is exact and accepted too. */
+function decimal(pattern: RegExp): z.ZodType<string> {
+  return z.preprocess(
+    (value) => (Number.isSafeInteger(value) ? String(value) : value),
+    z.string().regex(pattern, 'must be a decimal in quotes'),
+  );
+}
+const plainDecimal = decimal(/^-?(0|[1-9]\d{0,18})(\.\d{1,18})?$/);
+const positiveDecimal = decimal(/^\d{1,30}(\.\d{1,30})?([eE]-?\d{1,2})?$/);
+
+function publicKey(kind: KeyKind): z.ZodType<string> {
+  return z
+    .string()
+    .regex(new RegExp(`^${kind}:[A-Za-z0-9_-]{43}$`))
+    .refine((text) => {
+      try {
+        parsePublicKey(kind, text);
+        return true;
+      } catch {
+        return false;
+      }
+    }, `is not a usable ${kind} public key`);
+}
+const ed25519Key = publicKey('ed25519');
+const x25519Key = publicKey('x25519');
+
+const nullable = z.boolean().default(false);
+const domainValue = z
+  .string()
+  .min(1)
+  .max(VALUE_CHARS_MAX)
+  .refine((text) => !/[\p{Surrogate}\p{Control}]/u.test(text), 'holds a control character');
+const integerValue = decimal(/^(0|-?[1-9]\d{0,18})$/);
+const domain = <T extends z.ZodType<string>>(value: T): z.ZodArray<T> =>
+  z.array(value).min(1).max(DOMAIN_VALUES_MAX);
+const bounds = { lower: plainDecimal.exactOptional(), upper: plainDecimal.exactOptional() };
+
+const column: z.ZodType<ColumnPolicy> = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('date'), nullable, min: isoDate, max: isoDate }),
+  z.strictObject({
+    type: z.literal('decimal'),
+    nullable,
+    scale: wholeNumber(0, SCALE_MAX),
+    ...bounds,
+  }),
+  z.strictObject({
+    type: z.literal('integer'),
+    nullable,
+    scale: z.literal(0).default(0),
+    ...bounds,
+    values: domain(integerValue).exactOptional(),
+  }),
+  z.strictObject({ type: z.literal('text'), nullable, values: domain(domainValue) }),
+  z.strictObject({ type: z.literal('boolean'), nullable }),
+]);
+
+const table = z.strictObject({
+  privacy_unit_column: z.strictObject({
+    name: identifier,
+    kind: choice(['email', 'phone', 'exact']),
+  }),
+  max_users: wholeNumber(1, USERS_MAX),
+  max_rows_per_user: wholeNumber(1, ROWS_PER_USER_MAX),
+  columns: z.record(identifier, column),
+});
+
+const tables = z.record(identifier, table);
+const party = z.strictObject({
+  name: identifier,
+  identity_key: ed25519Key,
+  link_key: x25519Key,
+  tables,
+});
+const partyDraft = z.strictObject({
+  name: identifier,
+  identity_key: ed25519Key.exactOptional(),
+  link_key: x25519Key.exactOptional(),
+  tables,
+});
+const analyst = z.strictObject({
+  name: identifier,
+  signing_key: ed25519Key,
+  sealing_key: x25519Key,
+});
+const analystDraft = z.strictObject({
+  name: identifier,
+  signing_key: ed25519Key.exactOptional(),
+  sealing_key: x25519Key.exactOptional(),
+});
+
+const view = z.strictObject({
+  join: z.tuple([identifier, identifier]),
+  privacy_unit_alias: identifier,
+});
+
+/** An exact decimal string of a fraction whose denominator divides a power of ten. */
+export function decimalOf({ num, den }: Rational): string {
+  let digits = num;
+  let exponent = 0;
+  while ((digits * 10n ** BigInt(-exponent)) % den !== 0n) exponent -= 1;
+  digits = (digits * 10n ** BigInt(-exponent)) / den;
+  if (exponent === 0) return `${digits}`;
+  if (exponent < -4) return `${digits}e${exponent}`;
+  const text = `${digits}`.padStart(1 - exponent, '0');
+  return `${text.slice(0, exponent)}.${text.slice(exponent)}`;
+}
+
+/** Queries the default delta lets the budget pay for. */
+const DELTA_QUERIES = 20n;
+const DEFAULT_EPSILON = '0.5';
+
+const differentialPrivacyFields = z.strictObject({
+  noise_mechanism: choice(
+    ['discrete_laplace'],
+    ['discrete_gaussian', 'gaussian', 'laplace'],
+  ).default('discrete_laplace'),
+  epsilon_budget: positiveDecimal.default('3'),
+  max_epsilon_per_query: positiveDecimal.default('1'),
+  default_epsilon_per_query: positiveDecimal.exactOptional(),
+  delta_budget: positiveDecimal.default('1e-6'),
+  delta_per_query: positiveDecimal.exactOptional(),
+  max_partitions_contributed: wholeNumber(1, DOMAIN_VALUES_MAX),
+  max_contributions_per_partition: wholeNumber(1, ROWS_PER_USER_MAX ** 2),
+  noise_threshold_bits: wholeNumber(64, 128).default(64),
+});
+
+function withDefaults(fields: z.output<typeof differentialPrivacyFields>): DifferentialPrivacy {
+  const { max_epsilon_per_query: cap, delta_budget } = fields;
+  const fallback =
+    compare(parseDecimal(cap), parseDecimal(DEFAULT_EPSILON)) < 0 ? cap : DEFAULT_EPSILON;
+  return {
+    ...fields,
+    default_epsilon_per_query: fields.default_epsilon_per_query ?? fallback,
+    delta_per_query:
+      fields.delta_per_query ?? decimalOf(div(parseDecimal(delta_budget), rational(DELTA_QUERIES))),
+  };
+}
+
+/** `off`, or `false` as YAML 1.1 tools write it, or the settings. */
+const differentialPrivacy: z.ZodType<DifferentialPrivacy | 'off'> = z.preprocess(
+  (value) => (value === false ? 'off' : value),
+  z.union([z.literal('off'), differentialPrivacyFields.transform(withDefaults)]),
+);
+
+const rules: z.ZodType<RulesPolicy> = z.strictObject({
+  allowed_aggregates: z
+    .array(choice(['COUNT', 'COUNT_DISTINCT', 'SUM', 'AVG', 'VARIANCE', 'QUANTILE']))
+    .min(1),
+  min_privacy_units_per_group: wholeNumber(1, USERS_MAX).default(50),
+  partition_selection: choice(['exact_k', 'pre_threshold'], ['noisy']).default('pre_threshold'),
+  differential_privacy: differentialPrivacy,
+  confidence_level: positiveDecimal.default('0.95'),
+  join: z.strictObject({ oprf: choice(['ecdh'], ['kkrt']) }).default({ oprf: 'ecdh' }),
+  size_disclosure: choice(['declared'], ['power_of_two']).default('declared'),
+});
+
+const notYet = z.literal(null, 'is not supported by this version');
+const execution = z
+  .strictObject({
+    backends: z
+      .array(choice(['mpc'], ['tee', 'plain']))
+      .length(1)
+      .default(['mpc']),
+    tee: notYet.default(null),
+  })
+  .default({ backends: ['mpc'], tee: null });
+
+const common = {
+  version: z.literal(1),
+  room: roomName,
+  views: z.record(identifier, view).default({}),
+  rules,
+  execution,
+};
+
+/** The form of a policy; what spans several fields is checked by `expectConsistent`. */
+export const policySchema: z.ZodType<Policy> = z.strictObject({
+  ...common,
+  identifier_salt: salt,
+  parties: z.array(party).min(2).max(PARTIES_MAX),
+  analysts: z.array(analyst).min(1).max(ANALYSTS_MAX),
+});
+
+export const policyDraftSchema: z.ZodType<PolicyDraft> = z.strictObject({
+  ...common,
+  identifier_salt: salt.exactOptional(),
+  parties: z.array(partyDraft).min(2).max(PARTIES_MAX),
+  analysts: z.array(analystDraft).max(ANALYSTS_MAX).default([]),
+});

@@ -1,0 +1,125 @@
+import { concat } from '../../core/bytes.ts';
+import { expect } from '../../core/errors.ts';
+import {
+  addRing,
+  joinLanes,
+  sumByIndex,
+  sumRing,
+  sumSegments,
+} from '../../kernels/ring64/index.ts';
+import { bitBytes } from '../ot/types.ts';
+import { GROUP_COTS_MAX } from './limits.ts';
+import type { RingVector, Sharing } from './types.ts';
+
+export interface GroupSumsInput {
+  /** Number of groups, public. */
+  readonly groups: number;
+  /** Group of each row, −1 for none; known to end 0 only, null at end 1. */
+  readonly groupOfRow: Int32Array | null;
+  readonly rows: number;
+  /** This end's additive shares, one vector per value. */
+  readonly lanes: readonly RingVector[];
+}
+
+/** Rows [`from`, `from + rows`) of all groups: groups · rows COTs. */
+interface Slice {
+  readonly from: number;
+  readonly rows: number;
+}
+
+/**
+ * Additive shares of the sum of every lane over the rows of every group, for groups only end 0 knows.
+ *
+ * End 0 adds up its own shares in clear; end 1's share of row r is moved under the sum of its group
+ * by one correlated OT per (row, group), correction = the share (all lanes in one vector), choice =
+ * [group of r is g]. Semi-honest; nobody learns anything, and the messages do not depend on
+ * `groupOfRow`. Cost: rows · groups COTs from end 1 to end 0, 8 bytes per lane each, beside the
+ * extension's own; meant for up to some 16 groups (protocols.md section 4, GROUP BY).
+ *
+ * @returns per lane, `groups` elements.
+ * @throws ParleyError what the OT throws.
+ */
+export async function groupSums(
+  ctx: Sharing,
+  input: GroupSumsInput,
+  cotsMax: number = GROUP_COTS_MAX,
+): Promise<RingVector[]> {
+  const { groups, groupOfRow, rows, lanes } = input;
+  expectInput(ctx, input);
+  const count = lanes.length;
+  let sums: Uint8Array = new Uint8Array(8 * groups * count);
+  if (groupOfRow !== null) {
+    sums.set(concat(lanes.map((lane) => sumByIndex(lane, groupOfRow, groups))));
+  }
+  if (count > 0) {
+    for (const slice of slicesOf(rows, groups, cotsMax)) {
+      const shares =
+        groupOfRow === null
+          ? await sendSlice(ctx, slice, groups, lanes)
+          : await receiveSlice(ctx, slice, groups, groupOfRow, count);
+      sums = addRing(sums, sumSegments(shares, groups, slice.rows, count));
+    }
+  }
+  return lanes.map((_, i) => sums.slice(8 * groups * i, 8 * groups * (i + 1)));
+}
+
+/** Additive share of the sum over all rows. Local. @returns one element. */
+export function sumRows(lane: RingVector): RingVector {
+  return sumRing(lane);
+}
+
+function expectInput(ctx: Sharing, input: GroupSumsInput): void {
+  const { groups, groupOfRow, rows, lanes } = input;
+  expect(groups > 0, 'there is at least one group');
+  expect((ctx.party === 0) === (groupOfRow !== null), 'end 0 alone knows the groups');
+  for (const lane of lanes) expect(lane.length === 8 * rows, 'a ring vector has 8 bytes per row');
+  if (groupOfRow === null) return;
+  expect(groupOfRow.length === rows, 'every row has a group or none');
+  for (const group of groupOfRow) {
+    expect(group >= -1 && group < groups, 'a group is one of the declared groups');
+  }
+}
+
+/** Slices of equal whole 128-row lanes, but the last; the same at both ends. */
+function slicesOf(rows: number, groups: number, cotsMax: number): Slice[] {
+  const step = Math.max(128, Math.floor(cotsMax / groups / 128) * 128);
+  const slices: Slice[] = [];
+  for (let from = 0; from < rows; from += step) {
+    slices.push({ from, rows: Math.min(step, rows - from) });
+  }
+  return slices;
+}
+
+/** End 1: the same corrections for every group. OT i is row i mod rows of group ⌊i / rows⌋. */
+function sendSlice(
+  ctx: Sharing,
+  slice: Slice,
+  groups: number,
+  lanes: readonly RingVector[],
+): Promise<Uint8Array> {
+  const { from, rows } = slice;
+  const rowsOf = lanes.map((lane) => lane.subarray(8 * from, 8 * (from + rows)));
+  const once = joinLanes(rowsOf, rows);
+  const delta = new Uint8Array(groups * once.length);
+  for (let g = 0; g < groups; g++) delta.set(once, g * once.length);
+  return ctx.ot.sender.correlatedRing64(delta, groups * rows, lanes.length);
+}
+
+/** End 0: chooses each row in its group. */
+function receiveSlice(
+  ctx: Sharing,
+  slice: Slice,
+  groups: number,
+  groupOfRow: Int32Array,
+  lanes: number,
+): Promise<Uint8Array> {
+  const { from, rows } = slice;
+  const choices = new Uint8Array(bitBytes(groups * rows));
+  for (let i = 0; i < rows; i++) {
+    const group = groupOfRow[from + i]!;
+    if (group < 0) continue;
+    const at = group * rows + i;
+    choices[at >> 3] = choices[at >> 3]! | (1 << (at & 7));
+  }
+  return ctx.ot.receiver.correlatedRing64(choices, groups * rows, lanes);
+}

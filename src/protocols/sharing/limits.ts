@@ -1,0 +1,15 @@
+/**
+ * AGREEMENT. Largest number of COTs of one slice of a group sum: both ends cut alike, so the
+ * number and the sizes of messages depend on it. Bounds memory to 2^18 · (16 + 16 · lanes) bytes.
+ */
+export const GROUP_COTS_MAX = 2 ** 18;
+
+/**
+ * AGREEMENT. Largest number of ANDs of one slice of noise coins (one row is never cut, so a slice
+ * may hold a single row of more). Bounds memory to a few megabytes and one round to 512 KiB.
+ */
+export const NOISE_ANDS_MAX = 2 ** 21;
+
+/** SECURITY. Widths of a noise threshold the policy may choose (privacy.md section 1.4). */
+export const THRESHOLD_BITS_MIN = 64;
+export const THRESHOLD_BITS_MAX = 128;

@@ -1,0 +1,17 @@
+/** AGREEMENT. Longest SQL text, bytes of UTF-8 (sql-and-policy limits). */
+export const SQL_BYTES_MAX = 64 * 1024;
+
+/**
+ * AGREEMENT. Longest output share. An answer travels as one control message of at most 1 MiB, and
+ * base64 turns 720 KiB into 960 KiB, which leaves 64 KiB for the receipt around it.
+ */
+export const SHARE_BYTES_MAX = 720 * 1024;
+
+/** AGREEMENT. Longest noise record in a receipt, bytes of canonical JSON. */
+export const NOISE_BYTES_MAX = 32 * 1024;
+
+/** AGREEMENT. Longest record of one query: two sealed shares, two receipts, two goes, progress. */
+export const QUERY_RECORD_BYTES_MAX = 4 * 1024 * 1024;
+
+/** LOCAL. Longest sentence, hint or name accepted inside a document. */
+export const TEXT_CHARS_MAX = 500;

@@ -1,0 +1,173 @@
+import { z } from 'zod';
+import { isErrorCode, ParleyError, type ErrorCode, type ErrorDocument } from '../core/errors.ts';
+import { canonicalJson } from '../policy/canonical.ts';
+import { NOISE_BYTES_MAX, SHARE_BYTES_MAX, SQL_BYTES_MAX, TEXT_CHARS_MAX } from './limits.ts';
+import type {
+  Go,
+  Json,
+  QueryRecord,
+  Receipt,
+  RoomDocument,
+  SealedShare,
+  Signed,
+  SignedGo,
+  SignedReceipt,
+  SignedSubmission,
+  Submission,
+} from './types.ts';
+
+const version = z.literal(1);
+const name = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+const text = z.string().max(TEXT_CHARS_MAX);
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+/** Query ids: 16 to 64 characters of base64url's alphabet. */
+export const QUERY_ID = /^[A-Za-z0-9_-]{16,64}$/;
+const queryId = z.string().regex(QUERY_ID);
+
+/** Canonical base64url of at most `bytesMax` bytes; the decoder checks the length it needs. */
+const base64Url = (bytesMax: number): z.ZodString =>
+  z
+    .string()
+    .max(Math.ceil((bytesMax * 4) / 3))
+    .regex(/^[A-Za-z0-9_-]*$/);
+
+const signature = z.string().regex(/^[A-Za-z0-9_-]{86}$/);
+
+function signed<T extends z.ZodType>(
+  document: T,
+): z.ZodObject<{ document: T; signature: typeof signature }, z.core.$strict> {
+  return z.strictObject({ document, signature });
+}
+
+const sql = z
+  .string()
+  .min(1)
+  .refine((value) => Buffer.byteLength(value) <= SQL_BYTES_MAX, 'longer than 64 KiB')
+  .refine((value) => !/\p{Surrogate}/u.test(value), 'a lone surrogate');
+
+export const submissionSchema: z.ZodType<Submission> = z.strictObject({
+  version,
+  room: name,
+  policy_digest: digest,
+  query_id: queryId,
+  analyst: name,
+  sql,
+  epsilon: z.string().max(64).nullable(),
+  backend: z.literal('mpc'),
+});
+
+export const goSchema: z.ZodType<Go> = z.strictObject({
+  version,
+  room: name,
+  policy_digest: digest,
+  query_id: queryId,
+  plan_digest: digest,
+  submission_digest: digest,
+  party: name,
+  ledger_before: digest,
+  ledger_after: digest,
+  suite: z.string().min(1).max(200),
+  nonce: digest,
+});
+
+const noise = z.custom<Readonly<Record<string, Json>>>((value) => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  try {
+    return canonicalJson(value).length <= NOISE_BYTES_MAX;
+  } catch {
+    return false;
+  }
+}, 'expected a JSON object of at most 32 KiB');
+
+export const receiptSchema: z.ZodType<Receipt> = z.strictObject({
+  version,
+  room: name,
+  policy_digest: digest,
+  query_id: queryId,
+  plan_digest: digest,
+  submission_digest: digest,
+  session: digest,
+  party: name,
+  ledger_before: digest,
+  ledger_after: digest,
+  noise,
+  share_digest: digest,
+  software: z.string().min(1).max(100),
+});
+
+export const sealedShareSchema: z.ZodType<SealedShare> = z.strictObject({
+  version,
+  party: name,
+  enc: base64Url(32).length(43),
+  // The tag of AES-256-GCM is 16 bytes.
+  ciphertext: base64Url(SHARE_BYTES_MAX + 16).min(22),
+});
+
+export const signedSubmissionSchema: z.ZodType<SignedSubmission> = signed(submissionSchema);
+export const signedGoSchema: z.ZodType<SignedGo> = signed(goSchema);
+export const signedReceiptSchema: z.ZodType<SignedReceipt> = signed(receiptSchema);
+
+const detail = z.strictObject({
+  fragment: text.exactOptional(),
+  hint: text.exactOptional(),
+  step: text.exactOptional(),
+  path: text.exactOptional(),
+  party: text.exactOptional(),
+});
+const errorFields = {
+  code: z.custom<ErrorCode>(isErrorCode, 'expected an error code'),
+  fault: z.enum(['caller', 'policy', 'peer', 'transport', 'storage', 'bug']),
+  message: text,
+  detail,
+};
+
+/** An error as it stands in HTTP bodies and control messages. */
+export const errorDocumentSchema: z.ZodType<ErrorDocument> = z.strictObject(errorFields);
+
+export const queryRecordSchema: z.ZodType<QueryRecord> = z.strictObject({
+  version,
+  query_id: queryId,
+  state: z.enum(['submitted', 'agreeing', 'running', 'answered', 'refused', 'failed']),
+  revision: count,
+  plan_digest: digest.nullable(),
+  error: z.strictObject({ ...errorFields, party: name.exactOptional() }).nullable(),
+  progress: z
+    .array(z.strictObject({ party: name, stage: z.string().max(64), done: count, total: count }))
+    .max(64),
+  gos: z.array(signedGoSchema).max(8),
+  answers: z
+    .array(z.strictObject({ receipt: signedReceiptSchema, sealed: sealedShareSchema }))
+    .max(8),
+});
+
+export const roomSchema: z.ZodType<RoomDocument> = z.strictObject({
+  room: name,
+  policy_digest: digest,
+  software: z.string().max(100),
+  parties: z.array(z.strictObject({ name, connected: z.boolean() })).max(8),
+});
+
+/**
+ * Checks a parsed JSON value against a record's schema.
+ *
+ * @param what - the record's name in the error's sentence, such as `go`.
+ * @throws ParleyError `code` (REQUEST_MALFORMED unless told) with the dotted path of the first
+ *   field that is wrong; never repeats a value.
+ */
+export function parseRecord<T>(
+  schema: z.ZodType<T>,
+  value: unknown,
+  what: string,
+  code: ErrorCode = 'REQUEST_MALFORMED',
+): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const path = parsed.error.issues[0]?.path.join('.') ?? '';
+  throw new ParleyError(code, `the ${what} is not of the form this version reads`, {
+    path: path === '' ? '(document)' : path,
+  });
+}
+
+export type { Signed };

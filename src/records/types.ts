@@ -1,0 +1,118 @@
+/** The signed records of a query, as they travel and as they are kept. All are plain JSON. */
+
+import type { ErrorDocument } from '../core/errors.ts';
+
+export type Json =
+  null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** A document with the base64url Ed25519 signature of the role its docstring names. */
+export interface Signed<T> {
+  readonly document: T;
+  readonly signature: string;
+}
+
+/** What an analyst asks. Signed by the analyst. */
+export interface Submission {
+  readonly version: 1;
+  readonly room: string;
+  readonly policy_digest: string;
+  /** Chosen by the client; one id is one charge and one noise draw. */
+  readonly query_id: string;
+  readonly analyst: string;
+  readonly sql: string;
+  /** Decimal string; null takes the policy's default. */
+  readonly epsilon: string | null;
+  readonly backend: 'mpc';
+}
+
+/** A party's consent to run one plan for one submission, after it reserved the budget. */
+export interface Go {
+  readonly version: 1;
+  readonly room: string;
+  readonly policy_digest: string;
+  readonly query_id: string;
+  readonly plan_digest: string;
+  readonly submission_digest: string;
+  readonly party: string;
+  /** Head of the party's ledger before and after the reservation, SHA-256 hex. */
+  readonly ledger_before: string;
+  readonly ledger_after: string;
+  /** Names every protocol and its parameters; parties with different suites do not run. */
+  readonly suite: string;
+  /** 32 fresh bytes, hex: makes every session new even for equal inputs. */
+  readonly nonce: string;
+}
+
+/** What a party did, beside its sealed share. Signed by the party. */
+export interface Receipt {
+  readonly version: 1;
+  readonly room: string;
+  readonly policy_digest: string;
+  readonly query_id: string;
+  readonly plan_digest: string;
+  readonly submission_digest: string;
+  readonly session: string;
+  readonly party: string;
+  readonly ledger_before: string;
+  readonly ledger_after: string;
+  /** Noise and threshold parameters the engine ran with; equal at all parties. */
+  readonly noise: { readonly [key: string]: Json };
+  /** SHA-256 hex over the sealed share: `enc ‖ ciphertext`. */
+  readonly share_digest: string;
+  readonly software: string;
+}
+
+/** One party's output share, sealed to the analyst (HPKE). */
+export interface SealedShare {
+  readonly version: 1;
+  readonly party: string;
+  /** Encapsulated key, base64url of 32 bytes. */
+  readonly enc: string;
+  /** base64url; the share and a 16-byte tag. */
+  readonly ciphertext: string;
+}
+
+export type SignedSubmission = Signed<Submission>;
+export type SignedGo = Signed<Go>;
+export type SignedReceipt = Signed<Receipt>;
+
+export type QueryState = 'submitted' | 'agreeing' | 'running' | 'answered' | 'refused' | 'failed';
+
+export interface QueryError extends ErrorDocument {
+  /** The party the error came from. */
+  readonly party?: string;
+}
+
+export interface QueryProgress {
+  readonly party: string;
+  readonly stage: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface QueryAnswer {
+  readonly receipt: SignedReceipt;
+  readonly sealed: SealedShare;
+}
+
+/** Where a query stands, as the coordinator tells it. Nothing in it is trusted unverified. */
+export interface QueryRecord {
+  readonly version: 1;
+  readonly query_id: string;
+  readonly state: QueryState;
+  /** Grows with every change; `?seen=` waits for a larger one. */
+  readonly revision: number;
+  readonly plan_digest: string | null;
+  readonly error: QueryError | null;
+  readonly progress: readonly QueryProgress[];
+  readonly gos: readonly SignedGo[];
+  readonly answers: readonly QueryAnswer[];
+}
+
+/** `GET /v1/room`. */
+export interface RoomDocument {
+  readonly room: string;
+  readonly policy_digest: string;
+  readonly software: string;
+  readonly parties: readonly { readonly name: string; readonly connected: boolean }[];
+}
