@@ -1,0 +1,80 @@
+import type { Policy, RulesPolicy } from '../../src/policy/types.ts';
+
+/** Rules with noise and threshold off, for comparing with a plain engine. */
+export const OPEN_RULES: RulesPolicy = {
+  allowed_aggregates: ['COUNT', 'COUNT_DISTINCT', 'SUM', 'AVG'],
+  min_privacy_units_per_group: 1,
+  partition_selection: 'exact_k',
+  differential_privacy: 'off',
+  confidence_level: '0.95',
+  join: { oprf: 'ecdh' },
+  size_disclosure: 'declared',
+};
+
+const CAPACITY = 64;
+
+/** A retailer and a publisher with every column type, nullable ones on both sides. */
+export function roomPolicy(rules: RulesPolicy = OPEN_RULES, rowsPerUser = 4): Policy {
+  const key = (kind: string, n: number): string =>
+    `${kind}:${Buffer.alloc(32, n).toString('base64url')}`;
+  return {
+    version: 1,
+    room: 'shopgood-newsnow',
+    identifier_salt: '5a'.repeat(32),
+    parties: [
+      {
+        name: 'shopgood',
+        identity_key: key('ed25519', 1),
+        link_key: key('x25519', 2),
+        tables: {
+          purchases: {
+            privacy_unit_column: { name: 'email', kind: 'email' },
+            max_users: CAPACITY,
+            max_rows_per_user: rowsPerUser,
+            columns: {
+              purchase_date: { type: 'date', nullable: true, min: '2025-01-01', max: '2026-12-31' },
+              total_spent: {
+                type: 'decimal',
+                nullable: true,
+                scale: 2,
+                lower: '-50.00',
+                upper: '500.00',
+              },
+              items: { type: 'integer', nullable: false, lower: '0', upper: '9' },
+              category: { type: 'text', nullable: true, values: ['home', 'beauty', 'sports'] },
+              online: { type: 'boolean', nullable: false },
+            },
+          },
+        },
+      },
+      {
+        name: 'newsnow',
+        identity_key: key('ed25519', 3),
+        link_key: key('x25519', 4),
+        tables: {
+          exposures: {
+            privacy_unit_column: { name: 'email', kind: 'email' },
+            max_users: CAPACITY,
+            max_rows_per_user: rowsPerUser,
+            columns: {
+              campaign_id: {
+                type: 'text',
+                nullable: false,
+                values: ['sg_fall25', 'sg_holiday25', 'home'],
+              },
+              exposure_date: { type: 'date', nullable: true, min: '2025-06-01', max: '2026-06-30' },
+              seconds: { type: 'decimal', nullable: true, scale: 1, lower: '0.0', upper: '60.0' },
+              clicked: { type: 'boolean', nullable: true },
+            },
+          },
+        },
+      },
+    ],
+    views: {
+      joined_data: { join: ['purchases', 'exposures'], privacy_unit_alias: 'hashed_email' },
+    },
+    analysts: [{ name: 'ana', signing_key: key('ed25519', 5), sealing_key: key('x25519', 6) }],
+    rules,
+    execution: { backends: ['mpc'], tee: null },
+  };
+}
