@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
@@ -34,6 +34,8 @@ export interface Room {
   readonly roles: readonly RoleProcess[];
   /** Where logs, stores and ledgers lie; removed by `close` unless it was given. */
   readonly state: string;
+  /** What the coordinator has relayed and written down so far. */
+  coordinatorView(): { readonly relayedBytes: number; readonly storedBytes: number };
   close(): Promise<void>;
 }
 
@@ -83,6 +85,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
       analystKeysFile: signed.analystKeysFile,
       roles,
       state,
+      coordinatorView: () => coordinatorView(join(state, 'coordinator')),
       close,
     };
   } catch (error) {
@@ -169,4 +172,24 @@ function importedWords(role: RoleProcess): string {
     users: number;
   }[];
   return imported.map((i) => `${i.rows} rows of ${i.users} users into ${i.table}`).join(', ');
+}
+
+function coordinatorView(folder: string): {
+  readonly relayedBytes: number;
+  readonly storedBytes: number;
+} {
+  const audit = readFileSync(join(folder, 'audit.jsonl'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(
+      (line) => JSON.parse(line) as { readonly relayed_bytes?: Readonly<Record<string, number>> },
+    );
+  const relayed = audit.flatMap((line) => Object.values(line.relayed_bytes ?? {}));
+  const files = readdirSync(folder, { recursive: true }).map((name) =>
+    statSync(join(folder, String(name))),
+  );
+  return {
+    relayedBytes: relayed.reduce((sum, bytes) => sum + bytes, 0),
+    storedBytes: files.reduce((sum, file) => sum + (file.isFile() ? file.size : 0), 0),
+  };
 }

@@ -11,7 +11,6 @@ import { sealShare, sessionOf, shareDigest, signGo, signReceipt } from '../recor
 import type { Link } from '../transport/index.ts';
 import { openLink } from '../transport/index.ts';
 import type { ToCoordinator } from './control.ts';
-import type { Heads } from './ledger/index.ts';
 import { runLocalStage } from './local/index.ts';
 import type { PartyContext } from './node.ts';
 import type { VettedQuery } from './vet.ts';
@@ -102,7 +101,7 @@ export class QuerySession {
     const link = await this.#openLink(session);
     try {
       const share = await this.#compute(link, session);
-      return await this.#release(share, session);
+      return await this.#release(share, session, own);
     } catch (error) {
       link.abort(asParleyError(error).code);
       throw error;
@@ -175,6 +174,7 @@ export class QuerySession {
   async #release(
     share: OutputShare,
     session: string,
+    go: SignedGo,
   ): Promise<Extract<ToCoordinator, { type: 'answer' }>> {
     const { policy, policyDigest, party, keys, ledger } = this.#context;
     const { submission, plan, calibration } = this.query;
@@ -193,14 +193,14 @@ export class QuerySession {
     bytes.fill(0);
     share.cells.fill(0);
     const digest = shareDigest(sealed);
-    const heads: Heads = ledger.commit(submission.query_id, digest);
+    ledger.commit(submission.query_id, digest);
     const receipt = signReceipt(
       {
         version: 1,
         ...names,
         submission_digest: this.query.submissionDigest,
-        ledger_before: this.#go?.document.ledger_before ?? heads.before,
-        ledger_after: this.#go?.document.ledger_after ?? heads.after,
+        ledger_before: go.document.ledger_before,
+        ledger_after: go.document.ledger_after,
         noise: noiseRecord(releaseRuleOf(plan), calibration) as unknown as Record<string, Json>,
         share_digest: digest,
         software: SOFTWARE,

@@ -25,7 +25,10 @@ export interface ExpandedKeys {
  * @param seed - 16 bytes. @param blocks - blocks per key, below 256.
  * @returns a function from n·16 bytes of keys to their permuted blocks.
  */
-export function openExpansion(seed: Uint8Array, blocks: number): (keys: Uint8Array) => ExpandedKeys {
+export function openExpansion(
+  seed: Uint8Array,
+  blocks: number,
+): (keys: Uint8Array) => ExpandedKeys {
   const cipher = createCipheriv('aes-128-ecb', seed, null).setAutoPadding(false);
   return (keys) => {
     const inner = new Uint8Array(cipher.update(keys));

@@ -108,12 +108,7 @@ export function okvsShape(keys: number, valueBytes: number, bandBits = BAND_BITS
  * @param values - keys·valueBytes. @param rng - seed and free columns.
  * @throws ParleyError INTERNAL when eight seeds fail: two keys are equal.
  */
-export function okvsEncode(
-  shape: OkvsShape,
-  keys: Uint8Array,
-  values: Uint8Array,
-  rng: Rng,
-): Okvs {
+export function okvsEncode(shape: OkvsShape, keys: Uint8Array, values: Uint8Array, rng: Rng): Okvs {
   expect(keys.length === shape.keys * BLOCK_BYTES, 'as many OKVS keys as agreed');
   expect(values.length === shape.keys * shape.valueBytes, 'one OKVS value per key');
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
@@ -195,12 +190,7 @@ interface Expanded {
 }
 
 /** Rows and pads of all `keys`, in kernel memory; slices keep the host side small. */
-function expandInto(
-  arena: Arena,
-  shape: OkvsShape,
-  seed: Uint8Array,
-  keys: Uint8Array,
-): Expanded {
+function expandInto(arena: Arena, shape: OkvsShape, seed: Uint8Array, keys: Uint8Array): Expanded {
   const n = keys.length / BLOCK_BYTES;
   const stride = strideOf(shape.valueBytes);
   const blocks = 2 + stride / BLOCK_BYTES;

@@ -37,7 +37,8 @@ interface Query {
 
 function findTable(store: Store, policy: Policy, side: PlanSide): StoredTable {
   const party = policy.parties.find((candidate) => candidate.name === side.party);
-  const table = party?.tables[side.table];
+  const tables = party?.tables ?? {};
+  const table = Object.hasOwn(tables, side.table) ? tables[side.table] : undefined;
   expect(table !== undefined, 'the plan was made under this policy');
   return store.table(side.table, table, fromHex(policy.identifier_salt, SALT_BYTES));
 }

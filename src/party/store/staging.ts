@@ -158,22 +158,19 @@ export async function openStaging(
   const path = `${storePath}.importing`;
   removeFile(path);
   const old = existsSync(storePath);
-  const database = await openDatabase({
-    path,
-    readOnly: false,
-    memoryMb,
-    ...(old ? { attach: storePath } : {}),
-  });
-  let open = true;
+  let open: Database | null = null;
   const close = (): void => {
-    if (open) database.close();
-    open = false;
+    open?.close();
+    open = null;
   };
   const discard = (): void => {
     close();
     removeFile(path);
   };
   try {
+    const attach = old ? { attach: storePath } : {};
+    const database = await openDatabase({ path, readOnly: false, memoryMb, ...attach });
+    open = database;
     chmodSync(path, 0o600);
     const { id, appender } = await guarded('the store cannot be prepared', () =>
       prepare(database, layout, old),

@@ -3,7 +3,7 @@ import type { RingVector, Sharing, Wire, Word } from './types.ts';
 import { ownedWord, xorWire, xorWord, zeroWire } from './words.ts';
 import { wordFromElements } from './pack.ts';
 
-// Adders over XOR shares, and with them the way from additive to XOR shares. Nobody learns anything.
+// Adders over XOR shares, and with them the way from additive to XOR shares. Nobody learns a thing.
 
 /**
  * x + y mod 2^ℓ for words of ℓ wires: a parallel prefix adder (Sklansky, IRE Transactions on

@@ -45,7 +45,7 @@ export function equalWords(ctx: Sharing, x: Word, y: Word, rows: number): Promis
 /**
  * [x \< y], unsigned, ℓ wires each: ℓ ANDs, ℓ rounds.
  * c' = y ⊕ ((x ⊕ y ⊕ 1) ∧ (c ⊕ y)) from the least significant wire, c = 0 (Kolesnikov, Sadeghi,
- * Schneider, CANS 2009, section 3.2, in the form of protocols.md section 4).
+ * Schneider, CANS 2009, in the form of protocols.md section 4).
  */
 export async function lessThan(ctx: Sharing, x: Word, y: Word, rows: number): Promise<Wire> {
   expect(x.length === y.length && x.length > 0, 'words of one width');

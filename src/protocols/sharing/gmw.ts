@@ -1,3 +1,4 @@
+import { wipe } from '../../core/bytes.ts';
 import type { Channel } from '../../core/channel.ts';
 import { expect } from '../../core/errors.ts';
 import type { Rng } from '../../core/rng.ts';
@@ -7,7 +8,7 @@ import type { Sharing, Wire, Word } from './types.ts';
 
 /** Where an AND gets its triples. Both ends take the same numbers in the same order. */
 export interface TripleProvider {
-  /** @returns XOR shares of `nBits` products, each of a, b, c `bitBytes(nBits)` long, unused. */
+  /** @returns shares of `nBits` fresh products, a, b, c `bitBytes(nBits)` long; caller's to wipe. */
   take(nBits: number): Promise<BitTriples>;
 }
 
@@ -50,6 +51,8 @@ export function createSharing(options: SharingOptions): Sharing {
         channel.send('and', own.slice()),
       ]);
       const z = beaver(triple, own, theirs, party === 0);
+      // A triple used twice would open a difference of inputs.
+      wipe(triple.a, triple.b, triple.c);
       return xs.map((_, i) => z.subarray(i * wireBytes, (i + 1) * wireBytes));
     },
   };

@@ -28,7 +28,7 @@ interface Slice {
 }
 
 /**
- * Additive shares of the sum of every lane over the rows of every group, for groups only end 0 knows.
+ * Additive shares of every lane's sum over the rows of every group, for groups only end 0 knows.
  *
  * End 0 adds up its own shares in clear; end 1's share of row r is moved under the sum of its group
  * by one correlated OT per (row, group), correction = the share (all lanes in one vector), choice =

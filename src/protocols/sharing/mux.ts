@@ -24,10 +24,10 @@ interface Route {
 /**
  * Additive shares of bit · term for every term.
  *
- * With x = x0 ⊕ x1 and v known to end p: x·v = x_p·v + x_q·(v − 2·x_p·v), q = 1 − p, so end p sends one
- * correlated OT with correction (1 − 2·x_p)·v and the other end chooses with its bit share
- * (Asharov, Lindell, Schneider, Zohner, CCS 2013; ABY, NDSS 2015, section IV). A shared value is the
- * sum of two owned ones. All lanes of one direction ride on one vector OT per row; both directions
+ * With x = x0 ⊕ x1, v known to end p and q = 1 − p: x·v = x_p·v + x_q·(1 − 2·x_p)·v, so end p sends
+ * one correlated OT with correction (1 − 2·x_p)·v and end q chooses with its bit share (Asharov,
+ * Lindell, Schneider, Zohner, CCS 2013; ABY, NDSS 2015). A shared value is the sum of two owned
+ * ones. All lanes of one direction ride on one vector OT per row; both directions
  * run at once. Semi-honest; nobody learns anything. Cost: at most `rows` COTs per direction, 8
  * bytes per lane each, beside the extension's own.
  *

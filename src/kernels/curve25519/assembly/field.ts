@@ -137,16 +137,26 @@ function mulHalf(h: bool, c: usize, a: usize, b: usize): void {
   const n1 = times19(g1), n2 = times19(g2), n3 = times19(g3), n4 = times19(g4);
   const n5 = times19(g5), n6 = times19(g6), n7 = times19(g7), n8 = times19(g8);
   const n9 = times19(g9);
-  put(c, 0, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9, g0, n9, n8, n7, n6, n5, n4, n3, n2, n1));
-  put(c, 1, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, g1, g0, n9, n8, n7, n6, n5, n4, n3, n2));
-  put(c, 2, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9, g2, g1, g0, n9, n8, n7, n6, n5, n4, n3));
-  put(c, 3, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, g3, g2, g1, g0, n9, n8, n7, n6, n5, n4));
-  put(c, 4, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9, g4, g3, g2, g1, g0, n9, n8, n7, n6, n5));
-  put(c, 5, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, g5, g4, g3, g2, g1, g0, n9, n8, n7, n6));
-  put(c, 6, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9, g6, g5, g4, g3, g2, g1, g0, n9, n8, n7));
-  put(c, 7, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, g7, g6, g5, g4, g3, g2, g1, g0, n9, n8));
-  put(c, 8, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9, g8, g7, g6, g5, g4, g3, g2, g1, g0, n9));
-  put(c, 9, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, g9, g8, g7, g6, g5, g4, g3, g2, g1, g0));
+  put(c, 0, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9,
+    g0, n9, n8, n7, n6, n5, n4, n3, n2, n1));
+  put(c, 1, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9,
+    g1, g0, n9, n8, n7, n6, n5, n4, n3, n2));
+  put(c, 2, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9,
+    g2, g1, g0, n9, n8, n7, n6, n5, n4, n3));
+  put(c, 3, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9,
+    g3, g2, g1, g0, n9, n8, n7, n6, n5, n4));
+  put(c, 4, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9,
+    g4, g3, g2, g1, g0, n9, n8, n7, n6, n5));
+  put(c, 5, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9,
+    g5, g4, g3, g2, g1, g0, n9, n8, n7, n6));
+  put(c, 6, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9,
+    g6, g5, g4, g3, g2, g1, g0, n9, n8, n7));
+  put(c, 7, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9,
+    g7, g6, g5, g4, g3, g2, g1, g0, n9, n8));
+  put(c, 8, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9,
+    g8, g7, g6, g5, g4, g3, g2, g1, g0, n9));
+  put(c, 9, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9,
+    g9, g8, g7, g6, g5, g4, g3, g2, g1, g0));
 }
 
 /** Columns of one half of a square; the same bounds as mulHalf. */

@@ -7,7 +7,9 @@ import { copy, FE, mul, squareTimes } from './field';
  * everybody uses for this prime. `scratch` is 4 FE.
  */
 function chain(out: usize, eleven: usize, z: usize, scratch: usize): void {
-  const s = scratch, t = scratch + 2 * FE, u = scratch + 3 * FE;
+  const s = scratch,
+    t = scratch + 2 * FE,
+    u = scratch + 3 * FE;
   squareTimes(t, z, 1, s); // 2
   squareTimes(u, t, 2, s); // 8
   mul(u, u, z, s); // 9
@@ -32,7 +34,8 @@ function chain(out: usize, eleven: usize, z: usize, scratch: usize): void {
 
 /** out = z^(p - 2), the inverse, zero for zero. p - 2 = (2^250 - 1) 2^5 + 11. `scratch` is 6 FE. */
 export function invert(out: usize, z: usize, scratch: usize): void {
-  const power = scratch + 4 * FE, eleven = scratch + 5 * FE;
+  const power = scratch + 4 * FE,
+    eleven = scratch + 5 * FE;
   chain(power, eleven, z, scratch);
   squareTimes(power, power, 5, scratch);
   mul(out, power, eleven, scratch);
@@ -43,7 +46,9 @@ export function invert(out: usize, z: usize, scratch: usize): void {
  * (p - 1) / 2 = 2^254 - 10 = (2^250 - 1) 2^4 + 6. `scratch` is 7 FE.
  */
 export function legendre(out: usize, z: usize, scratch: usize): void {
-  const power = scratch + 4 * FE, unused = scratch + 5 * FE, six = scratch + 6 * FE;
+  const power = scratch + 4 * FE,
+    unused = scratch + 5 * FE,
+    six = scratch + 6 * FE;
   squareTimes(six, z, 1, scratch); // 2
   mul(six, six, z, scratch); // 3
   squareTimes(six, six, 1, scratch); // 6
@@ -58,7 +63,8 @@ export function legendre(out: usize, z: usize, scratch: usize): void {
  */
 export function invertMany(a: usize, n: usize, partial: usize, scratch: usize): void {
   if (n == 0) return;
-  const t = scratch + 6 * FE, inverse = scratch + 7 * FE;
+  const t = scratch + 6 * FE,
+    inverse = scratch + 7 * FE;
   copy(partial, a);
   for (let i: usize = 1; i < n; i++) {
     mul(partial + i * FE, partial + (i - 1) * FE, a + i * FE, scratch);

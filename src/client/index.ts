@@ -1,0 +1,17 @@
+/** The analyst's side: ask, verify every signature, and alone reconstruct the answer. */
+export { createClient, fetchPacket, newQueryId } from './client.ts';
+export type { Client, ClientOptions, QueryOptions, WaitOptions } from './client.ts';
+export { decodeAnswer, shareBytes } from './decode.ts';
+export { answerDocument, formatCsv, formatJson, formatTable } from './format.ts';
+export { releaseOf } from './release.ts';
+export type { Release, Widths } from './release.ts';
+export { openAnswer, verifyRecord } from './verify.ts';
+export type { Expected, Verified } from './verify.ts';
+export type {
+  Answer,
+  AnswerCell,
+  AnswerColumn,
+  AnswerRow,
+  AnswerTable,
+  Interval,
+} from './answer.ts';

@@ -1,0 +1,43 @@
+import { div, parseDecimal, rational, sub, ONE } from '../core/rational.ts';
+import { calibrate, halfWidth, noiseRecord, type NoiseRecord } from '../dp/index.ts';
+import type { Plan } from '../sql/plan.ts';
+
+/** Half-widths of the noise per measure of the plan, in coded units; null without noise. */
+export interface Widths {
+  /** At the plan's confidence level. */
+  readonly single: readonly (bigint | null)[];
+  /** Each at `1 - (1 - level)/2`: two of them hold together at the level (union bound). */
+  readonly joint: readonly (bigint | null)[];
+}
+
+export interface Release {
+  /** What every receipt must state about noise and threshold. */
+  readonly noise: NoiseRecord;
+  readonly widths: Widths;
+}
+
+/**
+ * What the plan says about noise, derived by the analyst alone, so that neither a party nor the
+ * coordinator can report parameters other than those the policy demands.
+ * @throws ParleyError OVERFLOW_POSSIBLE, POLICY_OUT_OF_RANGE as the parties would.
+ */
+export function releaseOf(plan: Plan): Release {
+  const { privacy } = plan;
+  const rule = {
+    selection: privacy.selection,
+    minUsers: privacy.minUsers,
+    differential: privacy.differential,
+    confidenceLevel: privacy.confidenceLevel,
+    measures: plan.measures.map(({ epsilon, sensitivity }) => ({ epsilon, sensitivity })),
+  };
+  const calibration = calibrate(rule);
+  const miss = sub(ONE, parseDecimal(privacy.confidenceLevel));
+  const jointLevel = sub(ONE, div(miss, rational(2n)));
+  return {
+    noise: noiseRecord(rule, calibration),
+    widths: {
+      single: calibration.halfWidths,
+      joint: calibration.laws.map((law) => (law === null ? null : halfWidth(law, jointLevel))),
+    },
+  };
+}

@@ -1,0 +1,467 @@
+import { asParleyError, ParleyError, type ErrorDocument } from '../core/errors.ts';
+import type { Policy } from '../policy/types.ts';
+import {
+  parseRecord,
+  sealedShareSchema,
+  sessionOf,
+  shareDigest,
+  signedGoSchema,
+  signedReceiptSchema,
+  submissionDigest,
+  verifyGo,
+  verifyReceipt,
+  verifySubmission,
+  type QueryAnswer,
+  type QueryError,
+  type QueryProgress,
+  type QueryRecord,
+  type QueryState,
+  type SignedGo,
+  type SignedSubmission,
+} from '../records/index.ts';
+import { planDigest, planQuery } from '../sql/index.ts';
+import type { Report } from '../transport/index.ts';
+import type { Audit, AuditEvent } from './audit.ts';
+import type { PartyHub } from './hub.ts';
+import { PROGRESS_INTERVAL_MS, STAGES_MAX, type CoordinatorLimits } from './limits.ts';
+import type { Log } from './log.ts';
+import type { RecordStore } from './store.ts';
+
+export interface QueryBookOptions {
+  readonly policy: Policy;
+  readonly policyDigest: string;
+  readonly limits: CoordinatorLimits;
+  readonly store: RecordStore;
+  readonly audit: Audit;
+  readonly log: Log;
+  readonly hub: Pick<PartyHub, 'isConnected' | 'send' | 'openRoute' | 'closeRoute'>;
+}
+
+/** A query that has not been answered, refused or failed yet. */
+interface Query {
+  readonly id: string;
+  readonly submission: SignedSubmission;
+  readonly submissionDigest: string;
+  /** Pivot first; empty until planned. */
+  parties: readonly string[];
+  planDigest: string | null;
+  session: string | null;
+  state: QueryState;
+  revision: number;
+  error: QueryError | null;
+  readonly progress: Map<string, QueryProgress>;
+  /** Parties that vetted the query and can afford it. */
+  readonly ready: Set<string>;
+  readonly gos: Map<string, SignedGo>;
+  readonly answers: Map<string, QueryAnswer>;
+  readonly timers: Set<NodeJS.Timeout>;
+  progressTimer: NodeJS.Timeout | null;
+  readonly waiters: Set<() => void>;
+}
+
+const TERMINAL: ReadonlySet<QueryState> = new Set(['answered', 'refused', 'failed']);
+
+function recordOf(query: Query): QueryRecord {
+  return {
+    version: 1,
+    query_id: query.id,
+    state: query.state,
+    revision: query.revision,
+    plan_digest: query.planDigest,
+    error: query.error,
+    progress: [...query.progress.values()],
+    gos: [...query.gos.values()],
+    answers: [...query.answers.values()],
+  };
+}
+
+/**
+ * The life of every query, from submission to its one terminal state: `answered`, `refused` or
+ * `failed`. All checks here are courtesy, so that mistakes fail early and with a good sentence; the
+ * parties and the analyst repeat every one that matters.
+ */
+export class QueryBook {
+  readonly #o: QueryBookOptions;
+  readonly #active = new Map<string, Query>();
+  /** Ids on their way in: two requests with one id are looked at one after the other. */
+  readonly #arriving = new Map<string, Promise<unknown>>();
+  #waiting = 0;
+  #draining = false;
+
+  constructor(options: QueryBookOptions) {
+    this.#o = options;
+  }
+
+  /**
+   * Takes a submission whose form has been checked.
+   *
+   * @returns the record; an id seen before with the same bytes returns what became of it.
+   * @throws ParleyError POLICY_MISMATCH, ANALYST_UNKNOWN, REQUEST_UNSIGNED, QUERY_ID_REUSED,
+   *   TOO_MANY_QUERIES, COORDINATOR_AWAY (closing), STORAGE_FAILED. What is wrong with the SQL is
+   *   in the record instead, in state `refused`.
+   */
+  async submit(submission: SignedSubmission): Promise<QueryRecord> {
+    const { query_id: id } = verifySubmission(submission, this.#o.policy);
+    const before = this.#arriving.get(id) ?? Promise.resolve();
+    const mine = before.then(() => this.#submit(submission));
+    const settled = mine.catch(() => undefined);
+    this.#arriving.set(id, settled);
+    try {
+      return await mine;
+    } finally {
+      if (this.#arriving.get(id) === settled) this.#arriving.delete(id);
+    }
+  }
+
+  /** The record of an id. @throws ParleyError QUERY_UNKNOWN, STORAGE_FAILED. */
+  async read(id: string): Promise<QueryRecord> {
+    const query = this.#active.get(id);
+    if (query !== undefined) return recordOf(query);
+    const stored = await this.#o.store.load(id);
+    if (stored === null) {
+      throw new ParleyError('QUERY_UNKNOWN', 'the coordinator knows no query of this id');
+    }
+    return TERMINAL.has(stored.record.state) ? stored.record : lostIn(stored.record);
+  }
+
+  /** The record once its revision is above `seen`, it is terminal, or the time is over. */
+  async wait(
+    id: string,
+    seen: number | null,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<QueryRecord> {
+    const query = this.#active.get(id);
+    const full = this.#waiting >= this.#o.limits.waitersMax;
+    if (query !== undefined && waitMs > 0 && !full && query.revision <= (seen ?? query.revision)) {
+      await this.#changed(query, waitMs, signal);
+    }
+    return this.read(id);
+  }
+
+  /** A party's report. Never throws: what is wrong with it fails the query. */
+  report(party: string, report: Report): void {
+    const query = this.#active.get(report.query_id);
+    // It may have ended while the report was on its way.
+    if (query?.parties.includes(party) !== true || TERMINAL.has(query.state)) return;
+    try {
+      this.#handle(query, party, report);
+    } catch (cause) {
+      const error = asParleyError(cause);
+      if (error.code === 'INTERNAL') this.#o.log.error({ err: cause }, 'a report was not handled');
+      this.#end(query, 'failed', { ...error.toJSON(), party });
+    }
+  }
+
+  /** A party's connection is gone, and with it its links. */
+  partyGone(party: string): void {
+    for (const query of this.#active.values()) {
+      // A party that has delivered its answer is done with the query.
+      if (!query.parties.includes(party) || query.answers.has(party)) continue;
+      if (!TERMINAL.has(query.state)) this.#end(query, 'failed', away(party));
+    }
+  }
+
+  /** Takes no more queries and waits for those that run; then fails the rest. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    const { drainTimeoutMs } = this.#o.limits;
+    const deadline = performance.now() + drainTimeoutMs;
+    while (this.#active.size > 0 && performance.now() < deadline) await pause(20);
+    const closing = new ParleyError('COORDINATOR_AWAY', 'the coordinator was closed');
+    for (const query of this.#active.values()) {
+      if (!TERMINAL.has(query.state)) this.#end(query, 'failed', closing.toJSON());
+    }
+    for (let i = 0; i < 50 && this.#active.size > 0; i += 1) await pause(20);
+  }
+
+  async #submit(submission: SignedSubmission): Promise<QueryRecord> {
+    const { document } = submission;
+    const digest = submissionDigest(document);
+    const known = await this.#known(document.query_id);
+    if (known !== null) {
+      if (known.submissionDigest === digest) return this.read(document.query_id);
+      throw new ParleyError('QUERY_ID_REUSED', 'the query id was used for another query', {
+        hint: 'choose a fresh random id for every query',
+      });
+    }
+    if (this.#draining) {
+      throw new ParleyError('COORDINATOR_AWAY', 'the coordinator is closing');
+    }
+    const inFlight = [...this.#active.values()].filter((q) => !TERMINAL.has(q.state)).length;
+    if (inFlight >= this.#o.limits.queriesInFlightMax) {
+      throw new ParleyError('TOO_MANY_QUERIES', 'as many queries are running as the room allows', {
+        hint: 'try again when one has finished',
+      });
+    }
+    const query = newQuery(submission, digest);
+    this.#active.set(query.id, query);
+    try {
+      await this.#o.store.save({ submissionDigest: digest, record: recordOf(query) }, false);
+    } catch (error) {
+      this.#active.delete(query.id);
+      throw error;
+    }
+    const { analyst, sql, epsilon } = document;
+    this.#audit(query, { event: 'submitted', analyst, sql, epsilon });
+    this.#start(query);
+    return recordOf(query);
+  }
+
+  async #known(id: string): Promise<{ readonly submissionDigest: string } | null> {
+    return this.#active.get(id) ?? (await this.#o.store.load(id));
+  }
+
+  /** Plans the query and asks its parties to vet it. */
+  #start(query: Query): void {
+    const { policy, policyDigest, limits, hub } = this.#o;
+    const { sql, epsilon } = query.submission.document;
+    let digest: string;
+    try {
+      const plan = planQuery(policy, policyDigest, sql, { epsilon });
+      query.parties = plan.sides.map((side) => side.party);
+      digest = planDigest(plan);
+      query.planDigest = digest;
+    } catch (cause) {
+      const error = asParleyError(cause);
+      if (error.code === 'INTERNAL') this.#o.log.error({ err: cause }, 'planning failed');
+      this.#end(query, error.fault === 'bug' ? 'failed' : 'refused', error.toJSON());
+      return;
+    }
+    const absent = query.parties.find((party) => !hub.isConnected(party));
+    if (absent !== undefined) {
+      this.#end(query, 'failed', away(absent));
+      return;
+    }
+    this.#after(query, limits.agreeTimeoutMs, () => {
+      const late = query.parties.find((party) => !query.gos.has(party));
+      if (query.state !== 'agreeing' || late === undefined) return;
+      this.#end(query, 'failed', timeout('a party did not answer in time', late));
+    });
+    this.#after(query, limits.queryTimeoutMs, () => {
+      this.#end(query, 'failed', timeout('the query took longer than the coordinator allows'));
+    });
+    query.state = 'agreeing';
+    this.#audit(query, { event: 'agreeing', plan_digest: digest });
+    this.#changedNow(query);
+    const order = {
+      type: 'query',
+      query_id: query.id,
+      submission: query.submission,
+      plan_digest: digest,
+    } as const;
+    for (const party of query.parties) hub.send(party, order);
+  }
+
+  #handle(query: Query, party: string, report: Report): void {
+    switch (report.type) {
+      case 'ready':
+        this.#ready(query, party);
+        break;
+      case 'go':
+        this.#go(query, party, report.go);
+        break;
+      case 'refuse': {
+        const refusal = report.error.fault === 'caller' || report.error.fault === 'policy';
+        this.#end(query, refusal ? 'refused' : 'failed', { ...report.error, party }, party);
+        break;
+      }
+      case 'fail':
+        this.#end(query, 'failed', { ...report.error, party }, party);
+        break;
+      case 'progress':
+        this.#progress(query, { party, ...pick(report) });
+        break;
+      case 'answer':
+        this.#answer(query, party, report);
+        break;
+    }
+  }
+
+  /** Nobody is asked to reserve before everybody has vetted: a refusal costs no party anything. */
+  #ready(query: Query, party: string): void {
+    if (query.state !== 'agreeing' || query.ready.has(party)) {
+      throw new ParleyError('FRAME_MALFORMED', 'a party was ready out of turn');
+    }
+    query.ready.add(party);
+    if (query.ready.size < query.parties.length) return;
+    for (const name of query.parties) {
+      this.#o.hub.send(name, { type: 'reserve', query_id: query.id });
+    }
+  }
+
+  #go(query: Query, party: string, value: unknown): void {
+    const go = parseRecord(signedGoSchema, value, 'go', 'GO_INVALID');
+    const asked = query.state === 'agreeing' && query.ready.size === query.parties.length;
+    if (!asked || query.gos.has(party) || go.document.party !== party) {
+      throw new ParleyError('GO_INVALID', 'a party sent a go out of turn');
+    }
+    const { policy, hub } = this.#o;
+    verifyGo(go, policy);
+    if (go.document.plan_digest !== query.planDigest) {
+      throw new ParleyError('PLAN_MISMATCH', 'a party derived another plan from the same query');
+    }
+    query.gos.set(party, go);
+    this.#changedNow(query);
+    if (query.gos.size < query.parties.length) return;
+    const gos = [...query.gos.values()];
+    query.session = sessionOf(gos, policy, query.parties, {
+      query_id: query.id,
+      plan_digest: query.planDigest,
+      submission_digest: query.submissionDigest,
+    });
+    query.state = 'running';
+    this.#audit(query, { event: 'running' });
+    this.#changedNow(query);
+    // The route first: a party may send its first frame the moment it hears of the goes.
+    hub.openRoute(query.id, query.parties);
+    for (const name of query.parties) hub.send(name, { type: 'gos', query_id: query.id, gos });
+  }
+
+  #progress(query: Query, progress: QueryProgress): void {
+    const key = `${progress.party} ${progress.stage}`;
+    const own = [...query.progress.entries()].filter(([, p]) => p.party === progress.party);
+    if (!query.progress.has(key) && own.length >= STAGES_MAX) query.progress.delete(own[0]![0]);
+    query.progress.set(key, progress);
+    // Many reports in a row are one change.
+    query.progressTimer ??= setTimeout(() => {
+      query.progressTimer = null;
+      if (!TERMINAL.has(query.state)) this.#changedNow(query);
+    }, PROGRESS_INTERVAL_MS);
+  }
+
+  #answer(query: Query, party: string, report: Extract<Report, { type: 'answer' }>): void {
+    const receipt = parseRecord(signedReceiptSchema, report.receipt, 'receipt', 'RECEIPT_INVALID');
+    const sealed = parseRecord(sealedShareSchema, report.sealed, 'answer', 'RECEIPT_INVALID');
+    const { document } = receipt;
+    if (query.state !== 'running' || query.answers.has(party)) {
+      throw new ParleyError('RECEIPT_INVALID', 'a party sent an answer out of turn');
+    }
+    verifyReceipt(receipt, this.#o.policy);
+    const belongs =
+      document.party === party &&
+      sealed.party === party &&
+      document.query_id === query.id &&
+      document.session === query.session &&
+      document.share_digest === shareDigest(sealed);
+    if (!belongs) {
+      throw new ParleyError('RECEIPT_INVALID', 'a party sent a receipt that is not for its answer');
+    }
+    query.answers.set(party, { receipt, sealed });
+    this.#changedNow(query);
+    if (query.answers.size === query.parties.length) this.#end(query, 'answered', null);
+  }
+
+  /** The one way into a terminal state. `from` is the party that need not be told. */
+  #end(
+    query: Query,
+    state: 'answered' | 'refused' | 'failed',
+    error: QueryError | null,
+    from?: string,
+  ): void {
+    query.state = state;
+    query.error = error;
+    for (const timer of query.timers) clearTimeout(timer);
+    if (query.progressTimer !== null) clearTimeout(query.progressTimer);
+    const relayed = this.#o.hub.closeRoute(query.id);
+    if (error !== null) {
+      const { code, fault, message, detail } = error;
+      const document: ErrorDocument = { code, fault, message, detail };
+      for (const party of query.parties) {
+        if (party === from) continue;
+        this.#o.hub.send(party, { type: 'abort', query_id: query.id, error: document });
+      }
+      // Half an answer opens nothing; it is not kept.
+      query.answers.clear();
+    }
+    const blame = error === null ? {} : { code: error.code };
+    const party = error?.party === undefined ? {} : { party: error.party };
+    this.#audit(query, { event: state, relayed_bytes: relayed, ...blame, ...party });
+    this.#changedNow(query);
+    const stored = { submissionDigest: query.submissionDigest, record: recordOf(query) };
+    this.#o.store
+      .save(stored, true)
+      // Kept in memory when the disk fails: the analyst can still fetch it.
+      .then(() => this.#active.delete(query.id))
+      .catch((cause: unknown) => this.#o.log.error({ err: cause }, 'a record was not stored'));
+  }
+
+  #after(query: Query, delayMs: number, act: () => void): void {
+    query.timers.add(
+      setTimeout(() => {
+        if (!TERMINAL.has(query.state)) act();
+      }, delayMs),
+    );
+  }
+
+  #audit(query: Query, event: AuditEvent): void {
+    this.#o.audit.write({ ...event, query_id: query.id });
+  }
+
+  #changedNow(query: Query): void {
+    query.revision += 1;
+    for (const wake of [...query.waiters]) wake();
+  }
+
+  #changed(query: Query, waitMs: number, signal: AbortSignal): Promise<void> {
+    this.#waiting += 1;
+    return new Promise((resolve) => {
+      const done = (): void => {
+        if (!query.waiters.delete(done)) return;
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        this.#waiting -= 1;
+        resolve();
+      };
+      const timer = setTimeout(done, waitMs);
+      query.waiters.add(done);
+      signal.addEventListener('abort', done, { once: true });
+      if (signal.aborted || TERMINAL.has(query.state)) done();
+    });
+  }
+}
+
+function newQuery(submission: SignedSubmission, digest: string): Query {
+  return {
+    id: submission.document.query_id,
+    submission,
+    submissionDigest: digest,
+    parties: [],
+    planDigest: null,
+    session: null,
+    state: 'submitted',
+    revision: 0,
+    error: null,
+    progress: new Map(),
+    ready: new Set(),
+    gos: new Map(),
+    answers: new Map(),
+    timers: new Set(),
+    progressTimer: null,
+    waiters: new Set(),
+  };
+}
+
+function pick(report: Extract<Report, { type: 'progress' }>): Omit<QueryProgress, 'party'> {
+  return { stage: report.stage, done: report.done, total: report.total };
+}
+
+/** A record left behind by a coordinator that ended before the query did. */
+function lostIn(record: QueryRecord): QueryRecord {
+  const error = new ParleyError('COORDINATOR_AWAY', 'the coordinator was restarted meanwhile');
+  return { ...record, state: 'failed', revision: record.revision + 1e6, error: error.toJSON() };
+}
+
+function away(party: string): QueryError {
+  const error = new ParleyError('PARTY_AWAY', 'a party of the query is not connected', { party });
+  return { ...error.toJSON(), party };
+}
+
+function timeout(message: string, party?: string): QueryError {
+  const error = new ParleyError('TIMEOUT', message, party === undefined ? {} : { party });
+  return party === undefined ? error.toJSON() : { ...error.toJSON(), party };
+}
+
+function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs));
+}

@@ -1,0 +1,167 @@
+import { wipe } from '../../core/bytes.ts';
+import type { Channel } from '../../core/channel.ts';
+import { expect } from '../../core/errors.ts';
+import { breathe } from '../../core/progress.ts';
+import { otKernel } from '../../kernels/ot/index.ts';
+import type { Arena } from '../../kernels/load.ts';
+import { BASE_RECEIVER_SEED_BYTES, BASE_SENDER_SEED_BYTES, baseReceive, baseSend } from './base.ts';
+import { correctionBytes, growPunctured, growTrees, punctureChoices } from './ggm.ts';
+import { allocateHash, hashRows, spanKey, spanOts } from './hashing.ts';
+import { bindingOf } from './label.ts';
+import { BLOCK_BYTES, KAPPA } from './limits.ts';
+import {
+  chunkBytes,
+  extendOwner,
+  extendPeer,
+  indexOf,
+  openStreams,
+  shapeOf,
+  transposer,
+  type FieldBits,
+} from './softspoken-steps.ts';
+
+/** Receives one span of keys while they are in the arena: OTs `at` to `at + n` of the chunk. */
+export type SenderSpan = (k0: number, k1: number, at: number, n: number) => void;
+export type ReceiverSpan = (keys: number, at: number, n: number) => void;
+
+/**
+ * One direction's sender: OTs of `blocks` blocks each, a chunk at a time. `open` runs once in the
+ * chunk's arena with the longest span, allocates what it needs and returns the consumer.
+ */
+export type SenderChunk = (
+  n: number,
+  blocks: number,
+  open: (arena: Arena, spanMax: number) => SenderSpan,
+) => Promise<void>;
+
+/** One direction's receiver. `choices` has one packed bit per OT, whole lanes. */
+export type ReceiverChunk = (
+  choices: Uint8Array,
+  n: number,
+  blocks: number,
+  open: (arena: Arena, spanMax: number) => ReceiverSpan,
+) => Promise<void>;
+
+/** Uniform bytes each end draws for one direction, before anything is sent. */
+export const SENDER_SEED_BYTES = BLOCK_BYTES + KAPPA * BASE_RECEIVER_SEED_BYTES;
+export const RECEIVER_SEED_BYTES = BASE_SENDER_SEED_BYTES;
+
+/**
+ * Sets up one direction as its OT sender, who picks Delta and is the receiver of the base OTs.
+ *
+ * Semi-honest SoftSpoken with k bits of Delta per tree; sources and departures in PROTOCOL.md.
+ * Cost: 128 base OTs, (128/k)·(k-1)·32 bytes in; then 16/k bytes in per OT.
+ * @throws ParleyError PEER_BAD_ENCODING from the base OTs.
+ */
+export async function senderExtension(
+  channel: Channel,
+  k: FieldBits,
+  sessionId: Uint8Array,
+  seed: Uint8Array,
+): Promise<SenderChunk> {
+  expect(seed.length === SENDER_SEED_BYTES, 'the sender draws one seed');
+  const shape = shapeOf(k);
+  const binding = bindingOf(sessionId, channel.path);
+  const delta = seed.slice(0, BLOCK_BYTES);
+  const choices = punctureChoices(shape, delta);
+  const keys = await baseReceive(channel, choices, binding, seed.subarray(BLOCK_BYTES));
+  const corrections = await channel.recv('trees', correctionBytes(shape));
+  const leaves = growPunctured(shape, delta, keys, corrections);
+  wipe(seed, choices, keys);
+  return senderChunks(channel, k, binding, delta, leaves);
+}
+
+/** The sender once set up. @param leaves - of each tree all but the one at Delta's index; wiped. */
+export function senderChunks(
+  channel: Channel,
+  k: FieldBits,
+  binding: Uint8Array,
+  delta: Uint8Array,
+  leaves: Uint8Array,
+): SenderChunk {
+  const shape = shapeOf(k);
+  const streams = openStreams(shape, leaves, (tree, x) => x === indexOf(delta, k, tree));
+  wipe(leaves);
+  let spans = 0;
+  return async (n, blocks, open) => {
+    const padded = Math.ceil(n / KAPPA) * KAPPA;
+    const spanMax = spanOts(blocks);
+    const message = await channel.recv('corrections', chunkBytes(k, padded));
+    otKernel.run((arena) => {
+      const transpose = transposer(arena, extendPeer(arena, k, streams, delta, message, padded));
+      const zero = arena.alloc(BLOCK_BYTES);
+      const offset = arena.put(delta);
+      const largest = Math.min(spanMax, padded);
+      const q = arena.alloc(largest * BLOCK_BYTES);
+      const work = allocateHash(arena, largest, blocks);
+      const k0 = arena.alloc(largest * blocks * BLOCK_BYTES);
+      const k1 = arena.alloc(largest * blocks * BLOCK_BYTES);
+      const consume = open(arena, largest);
+      for (let at = 0; at < padded; at += spanMax) {
+        const count = Math.min(spanMax, padded - at);
+        transpose(q, at, count);
+        const key = spanKey(binding, spans++);
+        hashRows(arena, work, key, k0, q, count, zero);
+        hashRows(arena, work, key, k1, q, count, offset);
+        consume(k0, k1, at, count);
+      }
+    });
+    await breathe();
+  };
+}
+
+/**
+ * Sets up one direction as its OT receiver, who owns the trees and is the sender of the base OTs.
+ * Model, source and cost as {@link senderExtension}, the other way round.
+ */
+export async function receiverExtension(
+  channel: Channel,
+  k: FieldBits,
+  sessionId: Uint8Array,
+  seed: Uint8Array,
+): Promise<ReceiverChunk> {
+  expect(seed.length === RECEIVER_SEED_BYTES, 'the receiver draws one seed');
+  const shape = shapeOf(k);
+  const binding = bindingOf(sessionId, channel.path);
+  const keys = await baseSend(channel, KAPPA, binding, seed);
+  const { leaves, corrections: trees } = growTrees(shape, keys);
+  wipe(seed, keys);
+  await channel.send('trees', trees);
+  return receiverChunks(channel, k, binding, leaves);
+}
+
+/** The receiver once set up. @param leaves - of all trees; wiped. */
+export function receiverChunks(
+  channel: Channel,
+  k: FieldBits,
+  binding: Uint8Array,
+  leaves: Uint8Array,
+): ReceiverChunk {
+  const shape = shapeOf(k);
+  const streams = openStreams(shape, leaves, () => false);
+  wipe(leaves);
+  let spans = 0;
+  return async (choices, n, blocks, open) => {
+    const padded = Math.ceil(n / KAPPA) * KAPPA;
+    const spanMax = spanOts(blocks);
+    const message = otKernel.run((arena) => {
+      const { rows, corrections } = extendOwner(arena, k, streams, choices, padded);
+      const transpose = transposer(arena, rows);
+      const zero = arena.alloc(BLOCK_BYTES);
+      const largest = Math.min(spanMax, padded);
+      const t = arena.alloc(largest * BLOCK_BYTES);
+      const work = allocateHash(arena, largest, blocks);
+      const own = arena.alloc(largest * blocks * BLOCK_BYTES);
+      const consume = open(arena, largest);
+      for (let at = 0; at < padded; at += spanMax) {
+        const count = Math.min(spanMax, padded - at);
+        transpose(t, at, count);
+        hashRows(arena, work, spanKey(binding, spans++), own, t, count, zero);
+        consume(own, at, count);
+      }
+      return corrections;
+    });
+    await channel.send('corrections', message);
+    await breathe();
+  };
+}

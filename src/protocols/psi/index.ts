@@ -1,0 +1,11 @@
+/** Circuit join (private set intersection onto shares). Read PROTOCOL.md first. */
+export { runPivot, runSender } from './join.ts';
+export type { JoinContext, JoinShares, PivotOutput } from './join.ts';
+export { joinParameters } from './parameters.ts';
+export type { JoinParams, JoinShape } from './parameters.ts';
+export type { SenderInput } from './opprf-steps.ts';
+export { CAPACITY_MAX, PAYLOAD_BYTES_MAX } from './limits.ts';
+export { createEcdhOprf, ecdhOprf } from './oprf-ecdh.ts';
+export type { EcdhOprfOptions } from './oprf-ecdh.ts';
+export { ID_BYTES } from './types.ts';
+export type { Oprf } from './types.ts';

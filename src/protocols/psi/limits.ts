@@ -1,0 +1,37 @@
+import { expect } from '../../core/errors.ts';
+
+/** SECURITY. Statistical security: no failure or false match has probability above 2^-40. */
+export const STATISTICAL_BITS = 40;
+
+/** AGREEMENT. Users of one side in one shard; larger sets run as several shards. */
+export const CAPACITY_MAX = 1 << 20;
+
+/** AGREEMENT. Hash functions, so bins per id. */
+export const HASHES = 3;
+
+/**
+ * SECURITY. Fewest bins: with 1,400, up to 1,024 ids fail to be placed with probability at most
+ * 2^-43.9 (Hall-violator bound, PROTOCOL.md).
+ */
+export const BINS_MIN = 1_400;
+
+/**
+ * SECURITY. Longest comparison tag. The Hamming distance of two tags is counted mod 64, so tags of
+ * 64 bits would make complementary ones equal.
+ */
+export const TAG_BITS_MAX = 63;
+
+/** AGREEMENT. Payload bytes per sender id. */
+export const PAYLOAD_BYTES_MAX = 3_900;
+
+/** LOCAL. Bytes of one hint message, so that neither end or the transport holds a huge frame. */
+export const HINT_MESSAGE_BYTES = 1 << 20;
+
+/**
+ * LOCAL. Rows compared by one call for correlated OTs: up to 63 · 2^15 OTs, 2 MB of six-bit shares
+ * at each end. A multiple of 128, so that slices are whole lanes.
+ */
+export const EQUALITY_ROWS = 1 << 15;
+
+expect(EQUALITY_ROWS % 128 === 0, 'equality slices are whole lanes');
+expect(STATISTICAL_BITS + Math.ceil(Math.log2(1.35 * CAPACITY_MAX)) <= TAG_BITS_MAX, 'tags fit');

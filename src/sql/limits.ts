@@ -1,0 +1,28 @@
+/** AGREEMENT. Longest SQL text, bytes of UTF-8. */
+export const SQL_BYTES_MAX = 64 * 1024;
+/** AGREEMENT. Deepest nesting: parentheses and NOTs around one point of the text. */
+export const SQL_DEPTH_MAX = 100;
+/** AGREEMENT. Literals of one IN list. */
+export const IN_LIST_MAX = 1000;
+/** AGREEMENT. Comparisons and tests of one WHERE. */
+export const CONDITIONS_MAX = 1000;
+/** AGREEMENT. Characters of an identifier or output name, PostgreSQL's NAMEDATALEN - 1. */
+export const NAME_CHARS_MAX = 63;
+/** AGREEMENT. Characters of a number: its digits and exponent stay exact and cheap. */
+export const NUMBER_CHARS_MAX = 64;
+/** AGREEMENT. Largest exponent of a number in scientific notation, either sign. */
+export const NUMBER_EXPONENT_MAX = 60;
+/** AGREEMENT. Columns of a SELECT list. */
+export const OUTPUT_COLUMNS_MAX = 100;
+/** AGREEMENT. Largest LIMIT; more rows than any answer has. */
+export const LIMIT_MAX = 1_000_000_000;
+/** AGREEMENT. Groups of one query: the product of all GROUP BY domains. */
+export const GROUPS_MAX = 4096;
+/** AGREEMENT. Groups the sender brings: each is a column of its payload. */
+export const SENDER_GROUPS_MAX = 64;
+/** AGREEMENT. Coded decimals and integers are below this in magnitude; enforced at import. */
+export const HARD_RANGE = 10n ** 12n;
+/** AGREEMENT. Bits of a comparison across parties: its operands stay exact in a double. */
+export const COMPARE_BITS_MAX = 53;
+/** SECURITY. Every sum with its noise stays below this, so that nothing wraps modulo 2^64. */
+export const SUM_MAX = 1n << 62n;

@@ -1,0 +1,204 @@
+/** What measures cost: clamps, sensitivities, shares of epsilon, and proof of no overflow. */
+import { expect, ParleyError } from '../core/errors.ts';
+import {
+  compare,
+  div,
+  formatRational,
+  parseDecimal,
+  parseRational,
+  rational,
+  ZERO,
+  type Rational,
+} from '../core/rational.ts';
+import type { DifferentialPrivacy, Policy } from '../policy/types.ts';
+import { differentialOf, type SidesBounds } from './bounds.ts';
+import { clampOf, columnRange, type Clamp } from './coding.ts';
+import { refusal } from './hints.ts';
+import type { Quantity, Wanted } from './items.ts';
+import { SUM_MAX } from './limits.ts';
+import type { TableIndex } from './names.ts';
+import type { Measure, PlannedMeasure, PlanPrivacy } from './plan.ts';
+
+/**
+ * The epsilon of a query.
+ * @returns null when the policy has differential privacy off.
+ * @throws ParleyError EPSILON_INVALID, EPSILON_OVER_LIMIT.
+ */
+export function queryEpsilon(policy: Policy, wish: string | null): Rational | null {
+  const settings = differentialOf(policy);
+  if (settings === null) {
+    if (wish === null) return null;
+    const hint = 'Leave epsilon out: the policy has differential privacy off.';
+    throw refusal('EPSILON_INVALID', 'epsilon has no meaning here', undefined, hint);
+  }
+  const epsilon = readEpsilon(wish ?? settings.default_epsilon_per_query);
+  if (compare(epsilon, parseDecimal(settings.max_epsilon_per_query)) > 0) {
+    const hint = `The policy allows at most ${settings.max_epsilon_per_query} per query.`;
+    throw refusal('EPSILON_OVER_LIMIT', 'epsilon is over the limit', undefined, hint);
+  }
+  return epsilon;
+}
+
+function readEpsilon(text: string): Rational {
+  const hint = 'Give epsilon as a positive decimal such as 0.5.';
+  let epsilon = ZERO;
+  try {
+    epsilon = parseDecimal(text);
+  } catch (cause) {
+    throw refusal('EPSILON_INVALID', 'epsilon is not a number', text, hint, cause);
+  }
+  if (compare(epsilon, ZERO) > 0) return epsilon;
+  throw refusal('EPSILON_INVALID', 'epsilon is not positive', text, hint);
+}
+
+/** The release rule of a query under the policy. */
+export function planPrivacy(policy: Policy, epsilon: Rational | null): PlanPrivacy {
+  const { rules } = policy;
+  const settings = differentialOf(policy);
+  const common = {
+    minUsers: rules.min_privacy_units_per_group,
+    confidenceLevel: rules.confidence_level,
+  };
+  if (settings === null) return { selection: 'exact_k', differential: null, ...common };
+  expect(epsilon !== null, 'a private query has an epsilon');
+  return {
+    selection: rules.partition_selection,
+    differential: {
+      mechanism: settings.noise_mechanism,
+      epsilon: formatRational(epsilon),
+      delta: formatRational(parseDecimal(settings.delta_per_query)),
+      maxPartitions: settings.max_partitions_contributed,
+      maxContributions: settings.max_contributions_per_partition,
+      thresholdBits: settings.noise_threshold_bits,
+    },
+    ...common,
+  };
+}
+
+/** What sensitivities and overflow depend on beside the measure. */
+export interface MeasureContext {
+  readonly pivot: TableIndex;
+  readonly differential: DifferentialPrivacy | null;
+  readonly bounds: SidesBounds;
+  /** Declared users of the smaller table: no more can match. */
+  readonly users: number;
+}
+
+/**
+ * Plans the measures. Epsilon is split equally over those that release something derived from it:
+ * the opened ones, and the user count when its noise decides which groups open.
+ * @throws ParleyError OVERFLOW_POSSIBLE when a sum could leave 62 bits.
+ */
+export function planMeasures(
+  wanted: readonly Wanted[],
+  privacy: PlanPrivacy,
+  context: MeasureContext,
+): readonly PlannedMeasure[] {
+  const { differential, selection } = privacy;
+  const takesShare = wanted.map(
+    ({ released }, i) =>
+      differential !== null && (released || (i === 0 && selection !== 'exact_k')),
+  );
+  const shares = takesShare.filter(Boolean).length;
+  const share =
+    differential === null || shares === 0
+      ? null
+      : div(parseRational(differential.epsilon), rational(BigInt(shares)));
+  return wanted.map((want, i): PlannedMeasure => {
+    const epsilon = takesShare[i] ? share : null;
+    return planMeasure(want, epsilon, context);
+  });
+}
+
+function planMeasure(
+  { quantity, released, nonNullIndex }: Wanted,
+  epsilon: Rational | null,
+  context: MeasureContext,
+): PlannedMeasure {
+  const clamp = clampFor(quantity, context);
+  const sensitivity = sensitivityOf(quantity, clamp, context);
+  expectNoOverflow(quantity, clamp, sensitivity, epsilon, context);
+  return {
+    measure: measureOf(quantity, context.pivot),
+    clamp: clamp === null ? null : { lower: `${clamp.lower}`, upper: `${clamp.upper}` },
+    sensitivity: `${sensitivity}`,
+    epsilon: epsilon === null ? null : formatRational(epsilon),
+    released,
+    nonNullIndex,
+  };
+}
+
+function measureOf(quantity: Quantity, pivot: TableIndex): Measure {
+  if (!('column' in quantity)) return { kind: quantity.kind };
+  const { table, name } = quantity.column;
+  return { kind: quantity.kind, side: table === pivot ? 0 : 1, column: name };
+}
+
+function clampFor(quantity: Quantity, { differential }: MeasureContext): Clamp | null {
+  if (differential === null) return null;
+  if (quantity.kind !== 'sum' && quantity.kind !== 'centredSum') return null;
+  const clamp = clampOf(quantity.column.policy);
+  expect(clamp !== null, 'a private sum has clamp bounds');
+  return clamp;
+}
+
+const magnitude = (x: bigint): bigint => (x < 0n ? -x : x);
+const larger = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
+/** Largest magnitude one joined row adds to a measure, in coded units. */
+function valueMax(quantity: Quantity, clamp: Clamp | null): bigint {
+  if (quantity.kind !== 'sum' && quantity.kind !== 'centredSum') return 1n;
+  if (clamp === null) {
+    const { min, max } = columnRange(quantity.column.policy);
+    return larger(magnitude(BigInt(min)), magnitude(BigInt(max)));
+  }
+  // |2x - (lower + upper)| <= upper - lower.
+  return quantity.kind === 'centredSum'
+    ? clamp.upper - clamp.lower
+    : larger(magnitude(clamp.lower), magnitude(clamp.upper));
+}
+
+/**
+ * D1: by how much one user can change a measure, summed over all groups (privacy.md, section 2).
+ * Users: the groups a user can be in, L0. Else: joined rows of a user, which are at most L0·a·b by
+ * the bounds per group and at most the product of both sides' slots, times the largest value.
+ * At least 1, so that noise stays defined for a measure that cannot change. 0 without noise.
+ */
+function sensitivityOf(quantity: Quantity, clamp: Clamp | null, context: MeasureContext): bigint {
+  const { slots, bounds } = context.bounds;
+  const [pivot, sender] = bounds;
+  if (pivot === null || sender === null) return 0n;
+  const groups = BigInt(pivot.partitions * sender.partitions);
+  if (quantity.kind === 'users') return groups;
+  const perGroup = BigInt(pivot.rowsPerPartition * sender.rowsPerPartition);
+  const product = BigInt(slots[0] * slots[1]);
+  const rows = groups * perGroup < product ? groups * perGroup : product;
+  return larger(1n, rows * valueMax(quantity, clamp));
+}
+
+/**
+ * SECURITY. Noise of scale t stays below 2·D1 + 128·t: its width N = 2^B is the smallest power of
+ * two that leaves 2^-64 beyond `N - D1`, which is D1 + 64·ln 2·t or less before rounding up, and
+ * that also holds the release threshold, t·ln(L0/delta) with delta at least 1e-15.
+ */
+const TAIL_SCALES = 128n;
+
+/** Proves that no sum of this measure wraps. @throws ParleyError OVERFLOW_POSSIBLE. */
+function expectNoOverflow(
+  quantity: Quantity,
+  clamp: Clamp | null,
+  sensitivity: bigint,
+  epsilon: Rational | null,
+  { bounds, users }: MeasureContext,
+): void {
+  const pairs = BigInt(users) * BigInt(bounds.slots[0]) * BigInt(bounds.slots[1]);
+  const total = pairs * valueMax(quantity, clamp);
+  const scale = epsilon === null ? 0n : (sensitivity * epsilon.den) / epsilon.num + 1n;
+  const headroom = 2n * sensitivity + TAIL_SCALES * scale;
+  if (total + headroom < SUM_MAX) return;
+  const column = 'column' in quantity ? quantity.column.name : quantity.kind;
+  throw new ParleyError('OVERFLOW_POSSIBLE', 'a sum over these tables could leave 62 bits', {
+    fragment: column,
+    hint: 'Lower max_users, max_rows_per_user or the column’s bounds in the policy.',
+  });
+}

@@ -1,0 +1,243 @@
+/**
+ * SELECT statements, by recursive descent over a whitelist: what has no rule here is refused. The
+ * text is read by this parser alone, so nothing it holds can be dropped or regrouped unseen.
+ */
+import { expectNoCall, parseCondition, parseLiteral } from './conditions.ts';
+import { Cursor } from './cursor.ts';
+import { hintOfAggregate, JOIN_HINT, refusal, ROWS_STAY_HINT } from './hints.ts';
+import { LIMIT_MAX, OUTPUT_COLUMNS_MAX } from './limits.ts';
+import type {
+  AggregateFunction,
+  AggregateSyntax,
+  ItemExpression,
+  JoinSyntax,
+  OrderItem,
+  SelectItem,
+  SelectSyntax,
+  TableSyntax,
+} from './syntax.ts';
+
+const STATEMENTS = new Set(
+  `ALTER ANALYZE ATTACH BEGIN CALL COMMENT COMMIT COPY CREATE DEALLOCATE DECLARE DELETE DESCRIBE
+  DETACH DISCARD DO DROP EXECUTE EXPLAIN EXPORT FETCH GRANT IMPORT INSERT INSTALL LISTEN LOAD LOCK MERGE
+  NOTIFY PRAGMA PREPARE REFRESH REINDEX RELEASE RENAME REPLACE RESET REVOKE ROLLBACK SAVEPOINT SET
+  SHOW START TABLE TRUNCATE UNLISTEN UPDATE USE VACUUM VALUES`.split(/\s+/),
+);
+
+/**
+ * Reads one SELECT statement.
+ * @throws ParleyError with an SQL_* code, the offending fragment and a hint.
+ */
+export function parseSelect(sql: string): SelectSyntax {
+  const cursor = new Cursor(sql);
+  expectSelect(cursor);
+  if (cursor.isAt('DISTINCT') || cursor.isAt('ALL')) throw cursor.unexpected('expected a column');
+  const items = parseItems(cursor);
+  if (!cursor.accept('FROM')) {
+    if (cursor.peek().kind !== 'end') throw cursor.unexpected('expected FROM');
+    throw refusal('SQL_BAD_JOIN', 'a query needs FROM', undefined, JOIN_HINT);
+  }
+  const from = parseTable(cursor);
+  const joins = parseJoins(cursor);
+  const where = cursor.accept('WHERE') ? parseCondition(cursor) : null;
+  const groupBy = cursor.accept('GROUP', 'BY') ? parseGroupBy(cursor) : [];
+  const orderBy = cursor.accept('ORDER', 'BY') ? parseOrderBy(cursor) : [];
+  const limit = cursor.accept('LIMIT') ? parseLimit(cursor) : null;
+  if (cursor.peek().kind !== 'end') throw cursor.unexpected('expected the end of the statement');
+  return { items, from, joins, where, groupBy, orderBy, limit };
+}
+
+function expectSelect(cursor: Cursor): void {
+  const first = cursor.peek();
+  if (cursor.accept('SELECT')) return;
+  if (first.kind === 'word' && STATEMENTS.has(first.text)) {
+    const hint = 'The only statement is SELECT.';
+    throw refusal('SQL_NOT_SELECT', 'this is not a SELECT', cursor.textOf(first), hint);
+  }
+  if (cursor.isAt('(')) {
+    const hint = 'Write the SELECT without parentheses around it.';
+    throw refusal('SQL_UNSUPPORTED', 'a parenthesised statement', '(', hint);
+  }
+  throw cursor.unexpected('expected SELECT');
+}
+
+function parseItems(cursor: Cursor): readonly SelectItem[] {
+  const items: SelectItem[] = [];
+  do {
+    if (items.length === OUTPUT_COLUMNS_MAX) {
+      const hint = `Select at most ${OUTPUT_COLUMNS_MAX} columns.`;
+      throw refusal('SQL_TOO_LARGE', 'the SELECT list is too long', undefined, hint);
+    }
+    const { from } = cursor.peek();
+    expectNoStar(cursor);
+    const expression = parseItem(cursor);
+    const named = cursor.accept('AS') || cursor.isName();
+    if (cursor.isAt('OVER') || cursor.isAt('FILTER') || cursor.isAt('WITHIN')) {
+      throw cursor.unexpected('expected a comma or FROM');
+    }
+    const alias = named ? cursor.name('a column name') : null;
+    items.push({ expression, alias, span: cursor.spanFrom(from) });
+  } while (cursor.accept(','));
+  return items;
+}
+
+function expectNoStar(cursor: Cursor): void {
+  let ahead = 0;
+  while (cursor.isName(ahead) && cursor.isSymbol(ahead + 1, '.')) ahead += 2;
+  if (!cursor.isSymbol(ahead, '*')) return;
+  const fragment = cursor.sql.slice(cursor.peek().from, cursor.peek(ahead).to);
+  throw refusal('SQL_SELECT_STAR', 'a query cannot select all columns', fragment, ROWS_STAY_HINT);
+}
+
+/** A column, an aggregate or a literal, in any number of parentheses. */
+function parseItem(cursor: Cursor): ItemExpression {
+  if (cursor.isAt('(')) {
+    cursor.next();
+    cursor.enter();
+    const inside = parseItem(cursor);
+    cursor.require(')');
+    cursor.leave();
+    return inside;
+  }
+  const literal = parseLiteral(cursor);
+  if (literal !== null) return literal;
+  const { from, kind, text } = cursor.peek();
+  if (kind === 'word' && (text === 'COUNT' || text === 'SUM' || text === 'AVG')) {
+    if (cursor.isSymbol(1, '(')) return parseAggregate(cursor, text);
+  }
+  expectNoCall(cursor);
+  const path = cursor.path('a column or COUNT, SUM or AVG', 3);
+  return { kind: 'column', path, span: cursor.spanFrom(from) };
+}
+
+function parseAggregate(cursor: Cursor, name: AggregateFunction): AggregateSyntax {
+  const { from } = cursor.next();
+  cursor.require('(');
+  const distinct = cursor.accept('DISTINCT');
+  if (!distinct) cursor.accept('ALL');
+  const argument = parseArgument(cursor, name, distinct, from);
+  if (cursor.isAt(',') || cursor.isAt('ORDER')) {
+    cursor.next();
+    const hint = hintOfAggregate('VARIANCE') ?? '';
+    throw cursor.refuse(`${name} takes one argument`, from, hint);
+  }
+  cursor.require(')');
+  if (cursor.isAt('OVER') || cursor.isAt('FILTER') || cursor.isAt('WITHIN')) {
+    throw cursor.unexpected('expected a comma or FROM');
+  }
+  return { kind: 'aggregate', name, distinct, argument, span: cursor.spanFrom(from) };
+}
+
+function parseArgument(
+  cursor: Cursor,
+  name: AggregateFunction,
+  distinct: boolean,
+  start: number,
+): AggregateSyntax['argument'] {
+  const { from } = cursor.peek();
+  if (name === 'COUNT' && !distinct && cursor.accept('*')) {
+    return { kind: 'star', span: cursor.spanFrom(from) };
+  }
+  const argument = parseItem(cursor);
+  if (argument.kind === 'column') return argument;
+  // COUNT(1) is how some write COUNT(*): a literal that is not NULL counts every row.
+  if (name === 'COUNT' && !distinct && argument.kind === 'number') {
+    return { kind: 'star', span: argument.span };
+  }
+  throw cursor.refuse(`${name} takes a column`, start, 'Name a column of one of the two tables.');
+}
+
+function parseTable(cursor: Cursor): TableSyntax {
+  const { from } = cursor.peek();
+  if (cursor.isAt('(')) {
+    cursor.next();
+    const hint = 'Subqueries and parenthesised joins are not supported; name tables or a view.';
+    throw cursor.refuse('a table must be named', from, hint);
+  }
+  if (cursor.isAt('ONLY') || cursor.isAt('LATERAL')) throw cursor.unexpected('expected a table');
+  const path = cursor.path('a table', 2);
+  if (cursor.isAt('(')) {
+    throw cursor.refuse('table functions are not supported', from, 'Name a table or a view.');
+  }
+  const explicit = cursor.accept('AS');
+  const named = explicit || (cursor.isName() && !cursor.isAt('TABLESAMPLE'));
+  const alias = named ? cursor.name('a table alias') : null;
+  if (named && cursor.isAt('(')) {
+    throw cursor.refuse('column aliases are not supported', from, 'Give the table one alias.');
+  }
+  return { path, alias, span: cursor.spanFrom(from) };
+}
+
+function parseJoins(cursor: Cursor): readonly JoinSyntax[] {
+  const joins: JoinSyntax[] = [];
+  for (;;) {
+    if (cursor.isAt(',')) {
+      throw refusal('SQL_BAD_JOIN', 'tables cannot be listed with commas', ',', JOIN_HINT);
+    }
+    if (cursor.accept('INNER')) cursor.require('JOIN');
+    else if (!cursor.accept('JOIN')) return joins;
+    joins.push(parseJoin(cursor));
+  }
+}
+
+function parseJoin(cursor: Cursor): JoinSyntax {
+  const table = parseTable(cursor);
+  const { from } = cursor.peek();
+  if (cursor.accept('ON')) {
+    const condition = parseCondition(cursor);
+    return { table, condition: { kind: 'on', condition, span: cursor.spanFrom(from) } };
+  }
+  if (!cursor.accept('USING')) {
+    if (cursor.peek().kind === 'end' || cursor.isAt('WHERE')) {
+      const fragment = cursor.textOf(table.span);
+      throw refusal('SQL_BAD_JOIN', 'a join needs ON or USING', fragment, JOIN_HINT);
+    }
+    throw cursor.unexpected('expected ON or USING');
+  }
+  cursor.require('(');
+  const column = cursor.name('a column');
+  if (cursor.isAt(',')) {
+    const fragment = cursor.textOf(cursor.spanFrom(from));
+    throw refusal('SQL_BAD_JOIN', 'USING takes the privacy unit alone', fragment, JOIN_HINT);
+  }
+  cursor.require(')');
+  return { table, condition: { kind: 'using', column, span: cursor.spanFrom(from) } };
+}
+
+function parseGroupBy(cursor: Cursor): readonly ItemExpression[] {
+  const keys: ItemExpression[] = [];
+  do {
+    keys.push(parseItem(cursor));
+  } while (cursor.accept(','));
+  return keys;
+}
+
+function parseOrderBy(cursor: Cursor): readonly OrderItem[] {
+  const keys: OrderItem[] = [];
+  do {
+    const { from } = cursor.peek();
+    const expression = parseItem(cursor);
+    const descending = cursor.accept('DESC');
+    if (!descending) cursor.accept('ASC');
+    // PostgreSQL: NULL sorts as larger than every value.
+    let nullsFirst = descending;
+    if (cursor.accept('NULLS')) {
+      nullsFirst = cursor.accept('FIRST');
+      if (!nullsFirst) cursor.require('LAST');
+    }
+    keys.push({ expression, descending, nullsFirst, span: cursor.spanFrom(from) });
+  } while (cursor.accept(','));
+  return keys;
+}
+
+function parseLimit(cursor: Cursor): number {
+  const token = cursor.peek();
+  const value = token.kind === 'number' ? Number(token.text) : NaN;
+  if (token.kind !== 'number' || !/^\d+$/.test(token.text) || value > LIMIT_MAX) {
+    if (token.kind === 'end') throw cursor.unexpected('expected a number of rows');
+    const hint = `LIMIT takes a whole number from 0 to ${LIMIT_MAX}.`;
+    throw refusal('SQL_BAD_LITERAL', 'LIMIT needs a whole number', cursor.textOf(token), hint);
+  }
+  cursor.next();
+  return value;
+}

@@ -1,0 +1,19 @@
+import type { Plan } from './plan.ts';
+
+/** Groups of a plan: the product of its key domains, 1 without GROUP BY. */
+export function groupCount(plan: Plan): number {
+  return plan.groups.reduce((count, key) => count * key.domain.length, 1);
+}
+
+/** Indices into `plan.measures` of what is opened, in the order of the answer's cells. */
+export function releasedMeasures(plan: Plan): readonly number[] {
+  return plan.measures.flatMap((measure, i) => (measure.released ? [i] : []));
+}
+
+/**
+ * Cells of an answer: one per released measure and group. A cell of released measure i and group g
+ * is at `i * groupCount(plan) + g`, 8 bytes each.
+ */
+export function measureCells(plan: Plan): number {
+  return releasedMeasures(plan).length * groupCount(plan);
+}

@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { isErrorCode, ParleyError, type ErrorCode, type ErrorDocument } from '../core/errors.ts';
+import { HELLO_VERSION } from './hello.ts';
+
+/**
+ * Control messages: JSON text between a party and the coordinator. The signed documents inside are
+ * `unknown` here; whoever uses them checks them against their own schemas and signatures.
+ */
+
+const name = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);
+const digest = z.string().regex(/^[0-9a-f]{64}$/);
+const queryId = z.string().regex(/^[A-Za-z0-9_-]{16,64}$/);
+const text = z.string().max(500);
+const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+const error: z.ZodType<ErrorDocument> = z.strictObject({
+  code: z.custom<ErrorCode>(isErrorCode),
+  fault: z.enum(['caller', 'policy', 'peer', 'transport', 'storage', 'bug']),
+  message: text,
+  detail: z.strictObject({
+    fragment: text.exactOptional(),
+    hint: text.exactOptional(),
+    step: text.exactOptional(),
+    path: text.exactOptional(),
+    party: text.exactOptional(),
+  }),
+});
+
+const challenge = z.strictObject({
+  type: z.literal('challenge'),
+  version: z.literal(HELLO_VERSION),
+  nonce: digest,
+});
+const welcome = z.strictObject({ type: z.literal('welcome') });
+const refused = z.strictObject({ type: z.literal('refused'), error });
+const query = z.strictObject({
+  type: z.literal('query'),
+  query_id: queryId,
+  submission: z.unknown(),
+  plan_digest: digest,
+});
+const gos = z.strictObject({
+  type: z.literal('gos'),
+  query_id: queryId,
+  gos: z.array(z.unknown()).max(8),
+});
+/**
+ * Two phases, so that a refusal by one party costs the other nothing: `query` to all, `ready` (or
+ * `refuse`) from all; then `reserve` to all, `go` from all; then `gos` to all, which starts the run.
+ */
+const reserve = z.strictObject({ type: z.literal('reserve'), query_id: queryId });
+const ready = z.strictObject({ type: z.literal('ready'), query_id: queryId });
+const abort = z.strictObject({ type: z.literal('abort'), query_id: queryId, error });
+
+const hello = z.strictObject({
+  type: z.literal('hello'),
+  version: z.literal(HELLO_VERSION),
+  room: name,
+  policy_digest: digest,
+  party: name,
+  nonce: digest,
+  signature: z.string().regex(/^[A-Za-z0-9_-]{86}$/),
+});
+const go = z.strictObject({ type: z.literal('go'), query_id: queryId, go: z.unknown() });
+const refuse = z.strictObject({ type: z.literal('refuse'), query_id: queryId, error });
+const fail = z.strictObject({ type: z.literal('fail'), query_id: queryId, error });
+const progress = z.strictObject({
+  type: z.literal('progress'),
+  query_id: queryId,
+  stage: z.string().max(64),
+  done: count,
+  total: count,
+});
+const answer = z.strictObject({
+  type: z.literal('answer'),
+  query_id: queryId,
+  receipt: z.unknown(),
+  sealed: z.unknown(),
+});
+
+const greetingSchema = z.discriminatedUnion('type', [challenge, welcome, refused]);
+const orderSchema = z.discriminatedUnion('type', [query, reserve, gos, abort]);
+const reportSchema = z.discriminatedUnion('type', [ready, go, refuse, fail, progress, answer]);
+
+/** Coordinator to party, before the connection is welcome. */
+export type Greeting = z.infer<typeof greetingSchema>;
+/** Party to coordinator, in answer to a challenge. */
+export type HelloMessage = z.infer<typeof hello>;
+/**
+ * Coordinator to party: a query to vet; everybody is ready, so reserve the budget; everybody's goes,
+ * so start; the end of a query.
+ */
+export type Order = z.infer<typeof orderSchema>;
+/** Party to coordinator: vetted and affordable, reserved, and what became of it. */
+export type Report = z.infer<typeof reportSchema>;
+
+function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new ParleyError('FRAME_MALFORMED', 'a control message is not of the form expected here');
+}
+
+/** Each reads a parsed JSON value strictly. @throws ParleyError FRAME_MALFORMED. */
+export const parseGreeting = (value: unknown): Greeting => parse(greetingSchema, value);
+export const parseHello = (value: unknown): HelloMessage => parse(hello, value);
+export const parseOrder = (value: unknown): Order => parse(orderSchema, value);
+export const parseReport = (value: unknown): Report => parse(reportSchema, value);

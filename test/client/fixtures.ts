@@ -1,0 +1,138 @@
+import { toHex } from '../../src/core/bytes.ts';
+import { releaseOf, shareBytes } from '../../src/client/index.ts';
+import {
+  sealShare,
+  sessionOf,
+  shareDigest,
+  signGo,
+  signReceipt,
+  submissionDigest,
+  type Go,
+  type Json,
+  type QueryRecord,
+  type Receipt,
+  type SealContext,
+  type SignedSubmission,
+} from '../../src/records/index.ts';
+import { planDigest, planQuery, type Plan } from '../../src/sql/index.ts';
+import type { SampleRoom } from '../policy/samples.ts';
+import { seededRng } from '../support/seeded-rng.ts';
+
+export const SENTINEL = -(1n << 63n);
+
+export const QUERY_1 = `SELECT campaign_id, COUNT(DISTINCT hashed_email) AS converted_users,
+  SUM(total_spent) AS total_revenue FROM joined_data
+  WHERE exposure_date < purchase_date GROUP BY campaign_id`;
+export const QUERY_2 = `SELECT COUNT(DISTINCT hashed_email) AS overlap_count FROM joined_data
+  WHERE total_spent > 100.00`;
+
+/** Switches noise off and opens every group. */
+export const OPEN = (yaml: string): string =>
+  yaml
+    .replace(/differential_privacy:\n(.|\n)*$/, 'differential_privacy: off\n')
+    .replace('group: 10', 'group: 1');
+
+/** Per group its released cells in measure order, or null for a closed group. */
+export type Groups = readonly (readonly bigint[] | null)[];
+
+/** The opened answer as bytes: `open ‖ cells`. */
+export function answerBytes(plan: Plan, groups: Groups): Uint8Array {
+  const bytes = shareBytes(plan);
+  const out = new Uint8Array(bytes.open + bytes.cells);
+  const view = new DataView(out.buffer, bytes.open);
+  const released = bytes.cells / 8 / groups.length;
+  groups.forEach((cells, g) => {
+    if (cells !== null) out[g >> 3]! |= 1 << (g & 7);
+    for (let i = 0; i < released; i += 1) {
+      view.setBigInt64(8 * (i * groups.length + g), cells?.[i] ?? SENTINEL, true);
+    }
+  });
+  return out;
+}
+
+/** What a dishonest party or coordinator changes on the way; each field one kind of lie. */
+export interface Lies {
+  readonly go?: (go: Go) => Go;
+  readonly receipt?: (receipt: Receipt) => Receipt;
+  /** Which party the two above apply to; both when left out. */
+  readonly of?: string;
+  readonly sealed?: (context: SealContext) => SealContext;
+  readonly share?: (share: Uint8Array) => Uint8Array;
+  readonly record?: (record: QueryRecord) => QueryRecord;
+}
+
+/** The record of an honest run that opens to `groups`, made by two real signers. */
+export async function answeredRecord(
+  room: SampleRoom,
+  submission: SignedSubmission,
+  groups: Groups,
+  lies: Lies = {},
+): Promise<QueryRecord> {
+  const { document } = submission;
+  const plan = planQuery(room.policy, room.digest, document.sql, { epsilon: document.epsilon });
+  const noise = releaseOf(plan).noise as unknown as { readonly [key: string]: Json };
+  const shared = {
+    version: 1,
+    room: room.policy.room,
+    policy_digest: room.digest,
+    query_id: document.query_id,
+    plan_digest: planDigest(plan),
+    submission_digest: submissionDigest(document),
+  } as const;
+  const parties = plan.sides.map((side) => side.party);
+  const lying = (party: string): Lies => (lies.of === undefined || lies.of === party ? lies : {});
+  const keyOf = (party: string) => room.parties[party]!.identity.privateKey;
+  const rng = seededRng(`${document.query_id}/${document.sql}`);
+  const gos = parties.map((party) => {
+    const go: Go = {
+      ...shared,
+      party,
+      ledger_before: toHex(rng(32)),
+      ledger_after: toHex(rng(32)),
+      suite: 'parley-mpc-1',
+      nonce: toHex(rng(32)),
+    };
+    return signGo(lying(party).go?.(go) ?? go, keyOf(party));
+  });
+  const session = sessionOf(gos, room.policy, parties);
+  const opened = answerBytes(plan, groups);
+  const mask = rng(opened.length);
+  const answers = await Promise.all(
+    parties.map(async (party, i) => {
+      const own = i === 0 ? mask : opened.map((byte, at) => byte ^ mask[at]!);
+      const context: SealContext = { ...shared, session, party };
+      const sealed = await sealShare(
+        lying(party).share?.(own) ?? own,
+        room.ana.sealing.publicKey,
+        lying(party).sealed?.(context) ?? context,
+      );
+      const go = gos[i]!.document;
+      const receipt: Receipt = {
+        ...shared,
+        session,
+        party,
+        ledger_before: go.ledger_before,
+        ledger_after: go.ledger_after,
+        noise,
+        share_digest: shareDigest({ ...sealed, party }),
+        software: 'parley test',
+      };
+      return {
+        receipt: signReceipt(lying(party).receipt?.(receipt) ?? receipt, keyOf(party)),
+        sealed: { ...sealed, party },
+      };
+    }),
+  );
+  const record: QueryRecord = {
+    version: 1,
+    query_id: document.query_id,
+    state: 'answered',
+    revision: 9,
+    plan_digest: shared.plan_digest,
+    error: null,
+    progress: [],
+    gos,
+    answers,
+  };
+  return lies.record?.(record) ?? record;
+}

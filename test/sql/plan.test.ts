@@ -1,0 +1,474 @@
+// Goal: a query becomes the plan its meaning asks for: names, measures, sensitivities, bounds and
+// output of the plan are right, and its digest depends on nothing but meaning and policy.
+import { describe, expect, it } from 'vitest';
+import {
+  groupCount,
+  measureCells,
+  planDigest,
+  planQuery,
+  releasedMeasures,
+} from '../../src/sql/index.ts';
+import type { PairOperand, Plan } from '../../src/sql/index.ts';
+import type { ColumnPolicy } from '../../src/policy/types.ts';
+import { DIGEST, exposures, PRIVATE, purchases, seedPolicy, wideTable } from './policies.ts';
+
+const QUERY_1 = `
+SELECT
+  campaign_id,
+  COUNT(DISTINCT hashed_email) AS converted_users,
+  SUM(total_spent) AS total_revenue
+FROM
+  joined_data
+WHERE
+  exposure_date < purchase_date
+GROUP BY
+  campaign_id;
+`;
+const QUERY_2 = `
+SELECT
+  COUNT(DISTINCT hashed_email) AS overlap_count
+FROM
+  joined_data
+WHERE
+  total_spent > 100.00;
+`;
+const OPEN = seedPolicy({ differential: 'off', minUsers: 1 });
+const NOISY = seedPolicy();
+const plan = (sql: string, policy = NOISY, epsilon: string | null = null): Plan =>
+  planQuery(policy, DIGEST, sql, { epsilon });
+
+const column = (name: string): PairOperand => ({
+  column: name,
+  nullable: false,
+  scaleUp: 1,
+  map: null,
+});
+const NO_NOISE = { clamp: null, sensitivity: '0', epsilon: null };
+
+describe('the seed’s queries', () => {
+  it('plans campaign attribution without noise', () => {
+    expect(plan(QUERY_1, OPEN)).toEqual({
+      version: 1,
+      room: 'shopgood-newsnow',
+      policyDigest: DIGEST,
+      sides: [
+        {
+          party: 'newsnow',
+          table: 'exposures',
+          capacity: 2_000_000,
+          slots: 4,
+          filter: null,
+          bits: [],
+          columns: ['campaign_id', 'exposure_date'],
+          bounds: null,
+        },
+        {
+          party: 'shopgood',
+          table: 'purchases',
+          capacity: 100_000,
+          slots: 4,
+          filter: null,
+          bits: [],
+          columns: ['purchase_date', 'total_spent'],
+          bounds: null,
+        },
+      ],
+      oprf: 'ecdh',
+      pair: {
+        kind: 'compare',
+        op: '<',
+        pivot: column('exposure_date'),
+        sender: column('purchase_date'),
+        base: '20089',
+        bits: 10,
+      },
+      groups: [{ side: 0, column: 'campaign_id', domain: ['sg_fall25', 'sg_holiday25'] }],
+      measures: [
+        { measure: { kind: 'users' }, ...NO_NOISE, released: true, nonNullIndex: null },
+        {
+          measure: { kind: 'sum', side: 1, column: 'total_spent' },
+          ...NO_NOISE,
+          released: true,
+          nonNullIndex: 2,
+        },
+        {
+          measure: { kind: 'nonNull', side: 1, column: 'total_spent' },
+          ...NO_NOISE,
+          released: false,
+          nonNullIndex: null,
+        },
+      ],
+      output: [
+        { name: 'campaign_id', value: { kind: 'group', key: 0 }, scale: 0, type: 'text' },
+        {
+          name: 'converted_users',
+          value: { kind: 'measure', measure: 0 },
+          scale: 0,
+          type: 'integer',
+        },
+        {
+          name: 'total_revenue',
+          value: { kind: 'measure', measure: 1 },
+          scale: 2,
+          type: 'decimal',
+        },
+      ],
+      orderBy: [],
+      limit: null,
+      privacy: { selection: 'exact_k', differential: null, minUsers: 1, confidenceLevel: '0.95' },
+    } satisfies Plan);
+  });
+
+  it('plans campaign attribution with noise', () => {
+    const { sides, measures, privacy } = plan(QUERY_1);
+    expect(sides.map((side) => [side.slots, side.bounds])).toEqual([
+      [2, { partitions: 1, rowsPerPartition: 2 }],
+      [2, { partitions: 1, rowsPerPartition: 2 }],
+    ]);
+    expect(measures).toEqual([
+      {
+        measure: { kind: 'users' },
+        clamp: null,
+        sensitivity: '1',
+        epsilon: '1/4',
+        released: true,
+        nonNullIndex: null,
+      },
+      {
+        measure: { kind: 'sum', side: 1, column: 'total_spent' },
+        clamp: { lower: '0', upper: '50000' },
+        sensitivity: '200000',
+        epsilon: '1/4',
+        released: true,
+        nonNullIndex: null,
+      },
+    ]);
+    expect(privacy).toEqual({
+      selection: 'pre_threshold',
+      minUsers: 10,
+      confidenceLevel: '0.95',
+      differential: {
+        mechanism: 'discrete_laplace',
+        epsilon: '1/2',
+        delta: '1/20000000',
+        maxPartitions: 1,
+        maxContributions: 4,
+        thresholdBits: 64,
+      },
+    });
+  });
+
+  it('plans audience overlap with the smaller table as pivot', () => {
+    const { sides, pair, groups, measures, output } = plan(QUERY_2, OPEN);
+    expect(sides[0]).toEqual({
+      party: 'shopgood',
+      table: 'purchases',
+      capacity: 100_000,
+      slots: 4,
+      filter: {
+        kind: 'compare',
+        op: '>',
+        left: { column: 'total_spent', scaleUp: 1 },
+        right: { value: '10000' },
+      },
+      bits: [],
+      columns: [],
+      bounds: null,
+    });
+    expect(sides[1]).toMatchObject({ party: 'newsnow', filter: null, columns: [] });
+    expect([pair, groups]).toEqual([null, []]);
+    expect(measures).toHaveLength(1);
+    expect(output).toEqual([
+      { name: 'overlap_count', value: { kind: 'measure', measure: 0 }, scale: 0, type: 'integer' },
+    ]);
+  });
+
+  it('pins their digests', () => {
+    const digests = [QUERY_1, QUERY_2].flatMap((sql) =>
+      [OPEN, NOISY].map((p) => planDigest(plan(sql, p))),
+    );
+    expect(digests).toMatchInlineSnapshot(`
+      [
+        "bd7244d48f1adb10785d4b799aeb46a7e84809ee3bd667c5ad386a3c9c68226e",
+        "6724abbda3c2225821d006b3c46ed2abfe91fca0e3f9cfae55b942bcd4405c76",
+        "4a47fd6e17b5bbf6501bb9d5640a44f4f7abc159d94d2ea4d450482ed81a958c",
+        "b6400734f8ae3eb864868c8a1fed63eb95a19776bfc4883df1aaf38c221d85b5",
+      ]
+    `);
+  });
+});
+
+describe('digests', () => {
+  const BASE = `SELECT campaign_id, COUNT(*) AS n, AVG(total_spent) AS a FROM joined_data
+    WHERE exposure_date < purchase_date AND category IN ('home', 'sports') AND total_spent >= 10
+    GROUP BY campaign_id ORDER BY n DESC LIMIT 5`;
+
+  it.each([
+    BASE.replaceAll(/\s+/g, ' '),
+    BASE.replaceAll(/\s+/g, '\n/* a /* nested */ comment */ -- and another\n') + ';;',
+    BASE.toUpperCase().replace("'HOME', 'SPORTS'", "'home', 'sports'"),
+    BASE.replace("'home', 'sports'", "'sports', 'home', 'home'"),
+    BASE.replace('exposure_date < purchase_date', '((purchase_date > exposure_date))'),
+    BASE.replace('total_spent >= 10', 'NOT total_spent < 10.00 AND TRUE'),
+    BASE.replace('total_spent >= 10', '1e1 <= total_spent AND 10 <= total_spent'),
+    BASE.replace('GROUP BY campaign_id', 'GROUP BY 1').replace('ORDER BY n', 'ORDER BY 2'),
+    BASE.replace('ORDER BY n', 'ORDER BY COUNT(*)').replace('LIMIT', 'NULLS FIRST LIMIT'),
+    BASE.replace('COUNT(*)', 'COUNT(hashed_email)'),
+    BASE.replace('joined_data', 'joined_data AS j').replace('campaign_id,', '"j"."campaign_id",'),
+    BASE.replace('joined_data', 'purchases AS p JOIN newsnow.exposures y ON p.email = y.email'),
+    BASE.replace('joined_data', 'exposures INNER JOIN purchases USING (email)'),
+  ])('are equal for %j', (sql) => {
+    expect(planDigest(plan(sql))).toBe(planDigest(plan(BASE)));
+  });
+
+  it.each([
+    BASE.replace('total_spent >= 10', 'total_spent > 10'),
+    BASE.replace('AS n', 'AS "N"').replace('BY n', 'BY "N"'),
+    BASE.replace('COUNT(*)', 'COUNT(total_spent)'),
+    BASE.replace('LIMIT 5', 'LIMIT 6'),
+    BASE.replace('DESC', 'DESC NULLS LAST'),
+    BASE.replace("'home', ", ''),
+    BASE.replace('AND category', 'OR category'),
+  ])('differ for %j', (sql) => {
+    expect(planDigest(plan(sql))).not.toBe(planDigest(plan(BASE)));
+  });
+
+  it('cover the policy digest and epsilon', () => {
+    const base = planDigest(plan(BASE));
+    expect(planDigest(plan(BASE, NOISY, '0.25'))).not.toBe(base);
+    expect(planDigest(plan(BASE, NOISY, '5e-1'))).toBe(base);
+    expect(planDigest(planQuery(NOISY, 'cd'.repeat(32), BASE, { epsilon: null }))).not.toBe(base);
+  });
+});
+
+describe('measures', () => {
+  const kinds = (p: Plan): string[] =>
+    p.measures.map((m) => `${m.released ? '' : '-'}${m.measure.kind}`);
+
+  it('computes equal quantities once', () => {
+    const sql = `SELECT SUM(total_spent) a, AVG(total_spent) b, COUNT(total_spent) c, COUNT(*) d,
+      COUNT(category) e, COUNT(1) f, COUNT(ALL hashed_email) g FROM joined_data`;
+    expect(kinds(plan(sql, OPEN))).toEqual(['-users', 'sum', 'nonNull', 'rows']);
+    expect(kinds(plan(sql))).toEqual(['-users', 'sum', 'nonNull', 'centredSum', 'rows']);
+    expect(plan(sql, OPEN).output.map(({ value }) => value)).toEqual([
+      { kind: 'measure', measure: 1 },
+      { kind: 'average', sum: 1, count: 2, centred: false },
+      { kind: 'measure', measure: 2 },
+      ...[3, 3, 3, 3].map((measure) => ({ kind: 'measure', measure })),
+    ]);
+    expect(plan(sql).output[1]).toMatchObject({
+      value: { kind: 'average', sum: 3, count: 2, centred: true },
+      scale: 2,
+      type: 'double',
+    });
+  });
+
+  it('splits epsilon over what is released, and the user count when its noise gates', () => {
+    const shares = (
+      selection: 'pre_threshold' | 'exact_k' | 'noisy',
+      sql: string,
+    ): (string | null)[] => plan(sql, seedPolicy({ selection })).measures.map((m) => m.epsilon);
+    const hidden = 'SELECT COUNT(*), SUM(total_spent) FROM joined_data';
+    const shown = `SELECT COUNT(DISTINCT hashed_email) u, COUNT(*) r FROM joined_data`;
+    expect(shares('pre_threshold', hidden)).toEqual(['1/6', '1/6', '1/6']);
+    expect(shares('noisy', hidden)).toEqual(['1/6', '1/6', '1/6']);
+    expect(shares('exact_k', hidden)).toEqual([null, '1/4', '1/4']);
+    expect(shares('exact_k', shown)).toEqual(['1/4', '1/4']);
+    expect(plan(hidden, NOISY, '0.3').measures[0]!.epsilon).toBe('1/10');
+  });
+
+  it('bounds sensitivities by the groups and rows one user can touch', () => {
+    const policy = seedPolicy({
+      differential: {
+        ...PRIVATE,
+        max_partitions_contributed: 2,
+        max_contributions_per_partition: 6,
+      },
+      first: {
+        ...purchases,
+        columns: {
+          x: { type: 'decimal', nullable: false, scale: 1, lower: '-3.5', upper: '2' },
+          z: { type: 'integer', nullable: false, lower: '0', upper: '0' },
+          v: { type: 'integer', nullable: false, values: ['-4', '3'] },
+        },
+      },
+      selection: 'exact_k',
+    });
+    const of = (group: string): Record<string, string> => {
+      const sql = `SELECT COUNT(DISTINCT hashed_email) u, COUNT(*) r, SUM(x) s, AVG(x) a, SUM(z) z,
+        SUM(v) v FROM joined_data ${group}`;
+      const entries = plan(sql, policy).measures.map((m, i) => [
+        `${i}${m.measure.kind}`,
+        m.sensitivity,
+      ]);
+      return Object.fromEntries(entries) as Record<string, string>;
+    };
+    // a = 3 rows of the pivot and b = 2 of the sender in each of L0 = 2 groups: but only 4 slots.
+    expect(of('GROUP BY campaign_id')).toEqual({
+      '0users': '2',
+      '1rows': '8',
+      '2sum': '280',
+      '3centredSum': '440',
+      '4sum': '1',
+      '5sum': '32',
+    });
+    expect(of('')).toMatchObject({ '0users': '1', '1rows': '6', '2sum': '210' });
+  });
+});
+
+describe('sides', () => {
+  it.each([
+    [1, 4, 4, [1, 1]],
+    [2, 4, 4, [2, 1]],
+    [4, 4, 4, [2, 2]],
+    [5, 4, 4, [2, 2]],
+    [7, 4, 4, [3, 2]],
+    [12, 4, 4, [4, 3]],
+    [16, 4, 4, [4, 4]],
+    [6, 2, 16, [2, 3]],
+    [7, 1, 8, [1, 7]],
+  ])('splits %i joined rows over %i and %i as %j', (c, rows0, rows1, expected) => {
+    const policy = seedPolicy({
+      differential: { ...PRIVATE, max_contributions_per_partition: c },
+      first: { ...purchases, max_rows_per_user: rows0 },
+      second: { ...exposures, max_rows_per_user: rows1 },
+    });
+    const { sides } = plan('SELECT COUNT(*) FROM joined_data', policy);
+    expect(sides[0].party).toBe('shopgood');
+    expect(sides.map((side) => side.bounds?.rowsPerPartition)).toEqual(expected);
+    expect(sides.map((side) => side.slots)).toEqual(expected);
+  });
+
+  const text = (...values: string[]): ColumnPolicy => ({ type: 'text', nullable: false, values });
+  const grouped = seedPolicy({
+    first: wideTable({ a: text('p', 'q', 'r'), f: { type: 'boolean', nullable: true } }),
+    second: wideTable({
+      b: text('s', 't'),
+      n: { type: 'integer', nullable: false, values: ['7', '8', '9'] },
+    }),
+  });
+  const pivotOf = (by: string): string =>
+    plan(`SELECT COUNT(*) FROM joined_data ${by === '' ? '' : 'GROUP BY'} ${by}`, grouped).sides[0]
+      .party;
+
+  it.each([
+    ['', 'shopgood'],
+    ['a', 'shopgood'],
+    ['b', 'newsnow'],
+    ['a, b', 'shopgood'],
+    ['b, a', 'shopgood'],
+    ['a, b, n', 'newsnow'],
+    ['a, n', 'shopgood'],
+    ['a, f, b, n', 'shopgood'],
+  ])('GROUP BY %j makes %s the pivot', (by, party) => {
+    expect(pivotOf(by)).toBe(party);
+  });
+
+  it('lists domains in GROUP BY order, NULL last', () => {
+    const p = plan('SELECT COUNT(*), f FROM joined_data GROUP BY n, f, f, 2', grouped);
+    expect(p.groups).toEqual([
+      { side: 1, column: 'n', domain: ['7', '8', '9'] },
+      { side: 0, column: 'f', domain: ['false', 'true', null] },
+    ]);
+    expect(p.output[1]).toEqual({
+      name: 'f',
+      value: { kind: 'group', key: 1 },
+      scale: 0,
+      type: 'boolean',
+    });
+    expect([groupCount(p), measureCells(p), releasedMeasures(p)]).toEqual([9, 9, [1]]);
+    expect(p.sides.map((side) => side.columns)).toEqual([['f'], ['n']]);
+  });
+
+  it('lets one user into several groups only on the side that owns the groups', () => {
+    const policy = seedPolicy({ differential: { ...PRIVATE, max_partitions_contributed: 3 } });
+    const { sides } = plan(
+      'SELECT COUNT(*) FROM joined_data GROUP BY category, campaign_id',
+      policy,
+    );
+    expect(sides.map((side) => [side.party, side.bounds?.partitions, side.slots])).toEqual([
+      ['shopgood', 3, 4],
+      ['newsnow', 1, 2],
+    ]);
+  });
+});
+
+describe('ORDER BY and LIMIT', () => {
+  const order = (by: string): Plan['orderBy'] =>
+    plan(
+      `SELECT campaign_id AS c, COUNT(*), SUM(total_spent) AS category FROM joined_data
+       GROUP BY c ORDER BY ${by}`,
+    ).orderBy;
+  const key = (
+    index: number,
+    descending = false,
+    nullsFirst = descending,
+  ): Plan['orderBy'][number] => ({
+    column: index,
+    descending,
+    nullsFirst,
+  });
+
+  it.each([
+    ['1', [key(0)]],
+    ['c DESC', [key(0, true)]],
+    ['campaign_id', [key(0)]],
+    ['count DESC NULLS LAST', [key(1, true, false)]],
+    ['COUNT(*) ASC NULLS FIRST, 1', [key(1, false, true), key(0)]],
+    // An output name hides the column of that name.
+    ['category', [key(2)]],
+    ['sum(total_spent), 3 DESC', [key(2)]],
+  ])('reads %j', (by, expected) => {
+    expect(order(by)).toEqual(expected);
+  });
+
+  it('takes LIMIT 0', () => {
+    expect(plan('SELECT COUNT(*) FROM joined_data LIMIT 0').limit).toBe(0);
+  });
+});
+
+describe('comparisons across parties', () => {
+  const policy = seedPolicy({
+    differential: 'off',
+    first: wideTable({
+      a: { type: 'decimal', nullable: true, scale: 2 },
+      t: { type: 'text', nullable: false, values: ['x', 'y'] },
+      v: { type: 'integer', nullable: false, values: ['-4', '9'] },
+      far: { type: 'decimal', nullable: false, scale: 6 },
+    }),
+    second: wideTable({
+      b: { type: 'integer', nullable: false },
+      u: { type: 'text', nullable: true, values: ['z', 'y'] },
+      w: { type: 'integer', nullable: false, values: ['0', '2'] },
+    }),
+  });
+  const pairOf = (where: string): Plan['pair'] =>
+    plan(`SELECT COUNT(*) FROM joined_data WHERE ${where}`, policy).pair;
+
+  it('brings decimals to one scale', () => {
+    expect(pairOf('b >= a')).toEqual({
+      kind: 'compare',
+      op: '<=',
+      pivot: { column: 'a', nullable: true, scaleUp: 1, map: null },
+      sender: { column: 'b', nullable: false, scaleUp: 100, map: null },
+      base: '-99999999999900',
+      bits: 48,
+    });
+  });
+
+  it('maps texts into their joint domain', () => {
+    expect(pairOf('NOT t = u')).toEqual({
+      kind: 'compare',
+      op: '<>',
+      pivot: { column: 't', nullable: false, scaleUp: 1, map: null },
+      sender: { column: 'u', nullable: true, scaleUp: 1, map: [2, 1] },
+      base: '0',
+      bits: 2,
+    });
+  });
+
+  it('uses declared integers, and refuses scales too far apart', () => {
+    expect(pairOf('v = w')).toMatchObject({ base: '-4', bits: 4 });
+    expect(() => pairOf('far = b')).toThrow(expect.objectContaining({ code: 'SQL_TYPE_MISMATCH' }));
+  });
+});
