@@ -1,7 +1,7 @@
 // GMW gates, bit multiplication, group sums and joint noise, both ends in one process and one
 // thread, so a time is that of both ends together. Over all-zero triples (a valid correlation that
-// costs nothing, so this is the circuits' own cost) and over the real extension (k = 4). The link is
-// in memory. Timing only; the first run is dropped. CPU time stays true on a busy machine.
+// costs nothing, so this is the circuits' own cost) and over the real extension (k = 4). The link
+// is in memory. Timing only; the first run is dropped. CPU time stays true on a busy machine.
 import { cpus } from 'node:os';
 import type { Channel } from '../src/core/channel.ts';
 import { systemRng } from '../src/core/rng.ts';

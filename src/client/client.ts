@@ -67,6 +67,8 @@ const REQUEST_MS = 15_000;
 /** AGREEMENT. Longest a coordinator holds a poll. */
 const POLL_MS = 20_000;
 const WAIT_MS = 15 * 60_000;
+/** LOCAL. Lets a poll that ends with the wait be answered before it is cut off. */
+const DEADLINE_SLACK_MS = 500;
 /** LOCAL. How long the coordinator may be unreachable before a wait gives up (R1: under 60 s). */
 const AWAY_MS_MAX = 30_000;
 const BACK_OFF_MS_MIN = 200;
@@ -243,7 +245,7 @@ async function waitFor(
           wait_ms: `${waitMs}`,
           ...(seen < 0 ? {} : { seen: `${seen}` }),
         }),
-        timeoutMs: waitMs + REQUEST_MS,
+        timeoutMs: Math.min(waitMs + REQUEST_MS, Math.ceil(leftMs) + DEADLINE_SLACK_MS),
         bytesMax: QUERY_RECORD_BYTES_MAX,
         ...(signal === undefined ? {} : { signal }),
       });

@@ -47,7 +47,9 @@ export async function openAudit(dataDir: string, log: Log): Promise<Audit> {
       const line = `${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`;
       last = last
         .then(() => file.appendFile(line))
-        .catch((error: unknown) => log.error({ err: error, event: event.event }, 'audit line lost'));
+        .catch((error: unknown) =>
+          log.error({ err: error, event: event.event }, 'audit line lost'),
+        );
     },
     async close() {
       await last;

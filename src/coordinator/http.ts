@@ -4,7 +4,12 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { asParleyError, ParleyError, type ErrorCode } from '../core/errors.ts';
 import { parseJsonStrict } from '../policy/index.ts';
 import type { PolicyPacket } from '../policy/types.ts';
-import { parseRecord, QUERY_ID, signedSubmissionSchema, type RoomDocument } from '../records/index.ts';
+import {
+  parseRecord,
+  QUERY_ID,
+  signedSubmissionSchema,
+  type RoomDocument,
+} from '../records/index.ts';
 import { BODY_BYTES_MAX, WAIT_MS_MAX } from './limits.ts';
 import type { Log } from './log.ts';
 import type { QueryBook } from './queries.ts';

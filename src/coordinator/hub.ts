@@ -26,8 +26,6 @@ import {
 import { HELLO_BYTES_MAX, type CoordinatorLimits } from './limits.ts';
 import type { Log } from './log.ts';
 
-
-
 export interface HubOptions {
   readonly policy: Policy;
   readonly policyDigest: string;

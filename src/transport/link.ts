@@ -4,12 +4,7 @@ import { asParleyError, expect, ParleyError, type ErrorCode } from '../core/erro
 import type { Redacted } from '../core/redacted.ts';
 import { decodeFrames, encodeAlive, encodeClose, isPath, isStep, type Frame } from './frames.ts';
 import { Inbox } from './inbox.ts';
-import {
-  LINK_LIMITS,
-  MESSAGE_BYTES_MAX,
-  RECORD_LENGTH_BYTES,
-  type LinkLimits,
-} from './limits.ts';
+import { LINK_LIMITS, MESSAGE_BYTES_MAX, RECORD_LENGTH_BYTES, type LinkLimits } from './limits.ts';
 import {
   dhKeyPairOf,
   generateDhKeyPair,
@@ -440,7 +435,10 @@ export function openLink(options: LinkOptions): Promise<Link> {
 
 function readHandshake(handshake: HandshakeState, payload: Uint8Array): void {
   if (payload.length !== HANDSHAKE_BYTES || payload[0] !== LINK_VERSION) {
-    throw new ParleyError('LINK_AUTH_FAILED', 'the peer refused the link or speaks another version');
+    throw new ParleyError(
+      'LINK_AUTH_FAILED',
+      'the peer refused the link or speaks another version',
+    );
   }
   const text = handshake.read(payload.subarray(1));
   if (text.length !== 0) throw new ParleyError('FRAME_MALFORMED', 'a handshake carries no payload');

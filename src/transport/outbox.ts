@@ -1,5 +1,11 @@
 import { expect, ParleyError } from '../core/errors.ts';
-import { encodeMore, encodeOpen, encodeStart, MORE_HEADER_BYTES, startHeaderBytes } from './frames.ts';
+import {
+  encodeMore,
+  encodeOpen,
+  encodeStart,
+  MORE_HEADER_BYTES,
+  startHeaderBytes,
+} from './frames.ts';
 import {
   CHANNELS_MAX,
   FRAME_COST_BYTES,
@@ -135,7 +141,7 @@ export class Outbox {
     }
     if (this.#control.length > 0) return parts;
     // Each turn takes one fragment, so every ready stream is looked at until none moves.
-    for (let stalled = 0; stalled < this.#ready.length; ) {
+    for (let stalled = 0; stalled < this.#ready.length;) {
       const stream = this.#ready.shift()!;
       const taken = this.#takeFragment(stream, room, parts, finished);
       if (stream.queue.length > 0) this.#ready.push(stream);
@@ -146,12 +152,7 @@ export class Outbox {
   }
 
   /** Moves one fragment of the stream's first message; returns the record bytes it took. */
-  #takeFragment(
-    stream: Stream,
-    room: number,
-    parts: Uint8Array[],
-    finished: Departure[],
-  ): number {
+  #takeFragment(stream: Stream, room: number, parts: Uint8Array[], finished: Departure[]): number {
     const message = stream.queue[0]!;
     const first = message.sent === 0;
     const headerBytes = first ? startHeaderBytes(message.step) : MORE_HEADER_BYTES;

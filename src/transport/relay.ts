@@ -166,7 +166,7 @@ class RelayClient implements Relay {
     const { connectTimeoutMs, backoffMsMin, backoffMsMax } = this.#limits;
     const giveUpAt = performance.now() + connectTimeoutMs;
     let everWelcomed = false;
-    for (let attempt = 0; ; ) {
+    for (let attempt = 0; ;) {
       const ending = this.#stop.signal.aborted ? null : await this.#session();
       if (this.#stop.signal.aborted || ending === null) {
         this.#settleReady?.reject(new ParleyError('CANCELLED', 'the operation was cancelled'));

@@ -60,7 +60,14 @@ describe("the seed's queries", () => {
       ['sg_holiday25', null, null],
     ]);
     expect(one).toMatchObject({ groupsSuppressed: 2, labels: [] });
-    expect(formatTable(one)).toMatchInlineSnapshot();
+    expect(formatTable(one)).toMatchInlineSnapshot(`
+      "campaign_id  | converted_users | ± | total_revenue | ±
+      -------------+-----------------+---+---------------+--
+      sg_fall25    |      [REDACTED] |   |    [REDACTED] |
+      sg_holiday25 |      [REDACTED] |   |    [REDACTED] |
+      (2 rows, 2 of 2 groups suppressed)
+      "
+    `);
     expect(formatCsv(one)).toBe(
       'campaign_id,converted_users,total_revenue\nsg_fall25,,\nsg_holiday25,,\n',
     );
@@ -70,10 +77,43 @@ describe("the seed's queries", () => {
 
   it('carry an interval beside every noised number', () => {
     const one = decode(real, QUERY_1, [[240n, 1234567n], null]);
-    expect(one.rows[0]?.cells[1]).toMatchInlineSnapshot();
-    expect(one.rows[0]?.cells[2]).toMatchInlineSnapshot();
+    expect(one.rows[0]?.cells[1]).toMatchInlineSnapshot(`
+      {
+        "interval": {
+          "epsilon": "1/4",
+          "half_width": "12",
+          "high": "252",
+          "level": "0.95",
+          "low": "228",
+          "mechanism": "discrete_laplace",
+          "sensitivity": "1",
+        },
+        "value": 240,
+      }
+    `);
+    expect(one.rows[0]?.cells[2]).toMatchInlineSnapshot(`
+      {
+        "interval": {
+          "epsilon": "1/4",
+          "half_width": "23965.86",
+          "high": "36311.53",
+          "level": "0.95",
+          "low": "-11620.19",
+          "mechanism": "discrete_laplace",
+          "sensitivity": "2000.00",
+        },
+        "value": "12345.67",
+      }
+    `);
     expect(one.rows[0]?.cells[0]?.interval).toBeNull();
-    expect(formatTable(one)).toMatchInlineSnapshot();
+    expect(formatTable(one)).toMatchInlineSnapshot(`
+      "campaign_id  | converted_users |  ± | total_revenue |        ±
+      -------------+-----------------+----+---------------+---------
+      sg_fall25    |             240 | 12 |      12345.67 | 23965.86
+      sg_holiday25 |      [REDACTED] |    |    [REDACTED] |
+      (2 rows, 1 of 2 groups suppressed)
+      "
+    `);
   });
 });
 

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { toBase64Url } from '../../src/core/bytes.ts';
 import { signBytes, verifyDocument } from '../../src/policy/index.ts';
-import { connectRelay, helloBytes } from '../../src/transport/index.ts';
+import { connectRelay, decodeRelayFrame, helloBytes } from '../../src/transport/index.ts';
 import { encodeRelayHeader } from '../../src/transport/relay-frame.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 import {
@@ -16,7 +16,6 @@ import {
   fakeParties,
   fakeParty,
   goOf,
-  log,
   over,
   PARTIES,
   post,
@@ -100,7 +99,12 @@ describe('the life of a query', () => {
     b.relay.sendControl({
       type: 'refuse',
       query_id: id,
-      error: { code: 'BUDGET_EXHAUSTED', fault: 'policy', message: 'the budget is spent', detail: {} },
+      error: {
+        code: 'BUDGET_EXHAUSTED',
+        fault: 'policy',
+        message: 'the budget is spent',
+        detail: {},
+      },
     });
     expect(await over(coordinator.url, id)).toMatchObject({
       state: 'refused',
@@ -130,22 +134,22 @@ describe('the life of a query', () => {
     });
   });
 
-  it.each([['while agreeing', false], ['while running', true]])(
-    'fails at once when a party is lost %s',
-    async (_, running) => {
-      const [a, b] = await join2();
-      const signed = submission();
-      const id = signed.document.query_id;
-      await post(coordinator.url, signed);
-      if (running) await Promise.all([agree(a, id), agree(b, id)]);
-      await b.close();
-      expect(await over(coordinator.url, id)).toMatchObject({
-        state: 'failed',
-        error: { code: 'PARTY_AWAY', party: b.name },
-      });
-      expect(await a.next('abort', id)).toMatchObject({ error: { code: 'PARTY_AWAY' } });
-    },
-  );
+  it.each([
+    ['while agreeing', false],
+    ['while running', true],
+  ])('fails at once when a party is lost %s', async (_, running) => {
+    const [a, b] = await join2();
+    const signed = submission();
+    const id = signed.document.query_id;
+    await post(coordinator.url, signed);
+    if (running) await Promise.all([agree(a, id), agree(b, id)]);
+    await b.close();
+    expect(await over(coordinator.url, id)).toMatchObject({
+      state: 'failed',
+      error: { code: 'PARTY_AWAY', party: b.name },
+    });
+    expect(await a.next('abort', id)).toMatchObject({ error: { code: 'PARTY_AWAY' } });
+  });
 
   it('passes a failure on to the analyst and the other party', async () => {
     const [a, b] = await join2();
@@ -425,9 +429,19 @@ describe('analysts', () => {
 
   it.each<[string, () => unknown, number, string]>([
     ['an unknown analyst', () => submission({ analyst: 'bob' }), 403, 'ANALYST_UNKNOWN'],
-    ['another policy', () => submission({ policy_digest: 'ab'.repeat(32) }), 409, 'POLICY_MISMATCH'],
+    [
+      'another policy',
+      () => submission({ policy_digest: 'ab'.repeat(32) }),
+      409,
+      'POLICY_MISMATCH',
+    ],
     ['another room', () => submission({ room: 'elsewhere' }), 409, 'POLICY_MISMATCH'],
-    ['a bad signature', () => ({ ...submission(), signature: 'A'.repeat(86) }), 401, 'REQUEST_UNSIGNED'],
+    [
+      'a bad signature',
+      () => ({ ...submission(), signature: 'A'.repeat(86) }),
+      401,
+      'REQUEST_UNSIGNED',
+    ],
     ['a changed text', () => edited(), 401, 'REQUEST_UNSIGNED'],
     ['an unknown field', () => ({ ...submission(), more: 1 }), 400, 'REQUEST_MALFORMED'],
     ['a short query id', () => submission({ query_id: 'short' }), 400, 'REQUEST_MALFORMED'],
@@ -502,7 +516,9 @@ describe('parties', () => {
     const hello = { room: room.policy.room, policy_digest: room.digest, party: PARTIES[0] };
     const nonce = '77'.repeat(32);
     const signature = toBase64Url(sign(PARTIES[0], helloBytes({ ...hello, nonce })));
-    const replies = await speak(JSON.stringify({ type: 'hello', version: 1, ...hello, nonce, signature }));
+    const replies = await speak(
+      JSON.stringify({ type: 'hello', version: 1, ...hello, nonce, signature }),
+    );
     expect(replies[1]).toMatchObject({ type: 'refused', error: { code: 'LINK_AUTH_FAILED' } });
   });
 
@@ -603,52 +619,38 @@ describe('the relay', () => {
 
   it('holds a sender back while its receiver takes nothing, and loses nothing', async () => {
     await start();
-    const [a, b] = await join2();
-    const signed = submission();
-    const id = signed.document.query_id;
-    await post(coordinator.url, signed);
-    await Promise.all([agree(a, id), agree(b, id)]);
-    const socket = (b.relay as unknown as { readonly pausable?: WebSocket }).pausable;
-    expect(socket).toBeUndefined();
-    const total = 160;
-    let received = 0;
+    const { pipe, raw } = await runningWith();
+    const [total, seen]: [number, number[]] = [240, []];
     const done = new Promise<void>((resolve) =>
-      b.relay.pipe(id, a.name).onMessage((p) => {
-        expect(p[0]).toBe(received);
-        received += 1;
-        // Stop the whole receiver now and then, as a party that computes does.
-        if (received % 40 === 1) block(120);
-        if (received === total) resolve();
+      raw.on('message', (data, isBinary) => {
+        if (!isBinary) return;
+        seen.push(decodeRelayFrame(data as Uint8Array).payload[0]!);
+        if (seen.length === total) resolve();
       }),
     );
-    const pipe = a.relay.pipe(id, b.name);
-    for (let i = 0; i < total; i += 1) await pipe.send(new Uint8Array(256 * 1024).fill(i));
-    await done;
+    raw.pause();
+    let handedOver = 0;
+    const sending = (async () => {
+      for (; handedOver < total; handedOver += 1) {
+        await pipe.send(new Uint8Array(256 * 1024).fill(handedOver));
+      }
+    })();
+    let before = -1;
+    while (handedOver !== before) {
+      before = handedOver;
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+    // 60 MB want through; 8 MB wait at the sender, 8 MB at the coordinator, the rest in the kernel.
+    expect(handedOver).toBeLessThan(160);
+    raw.resume();
+    await Promise.all([sending, done]);
+    expect(seen).toEqual(seen.map((_, i) => i));
   });
 
   it('disconnects a receiver that stalls its sender for good', async () => {
     await start({ stallTimeoutMs: 150 });
-    const a = await fakeParty(coordinator.url, PARTIES[0]);
-    parties.push(a);
-    const raw = await hello(PARTIES[1]);
-    const signed = submission();
-    const id = signed.document.query_id;
-    await post(coordinator.url, signed);
-    const order = await a.next('query', id);
-    for (const send of [(m: object) => a.relay.sendControl(m as never), (m: object) => raw.send(JSON.stringify(m))]) {
-      send({ type: 'ready', query_id: id });
-    }
-    await a.next('reserve', id);
-    const go = (party: string) => ({
-      type: 'go',
-      query_id: id,
-      go: goOf(party, order.submission as never, order.plan_digest),
-    });
-    a.relay.sendControl(go(PARTIES[0]) as never);
-    raw.send(JSON.stringify(go(PARTIES[1])));
-    await a.next('gos', id);
+    const { a, id, pipe, raw } = await runningWith();
     raw.pause();
-    const pipe = a.relay.pipe(id, PARTIES[1]);
     const flood = (async () => {
       for (;;) await pipe.send(new Uint8Array(256 * 1024));
     })().catch(() => undefined);
@@ -660,6 +662,25 @@ describe('the relay', () => {
     await a.close();
     await flood;
   });
+
+  /** A running query whose second party is a bare socket. */
+  async function runningWith() {
+    const a = await fakeParty(coordinator.url, PARTIES[0]);
+    parties.push(a);
+    const raw = await hello(PARTIES[1]);
+    const signed = submission();
+    const id = signed.document.query_id;
+    await post(coordinator.url, signed);
+    const { plan_digest } = await a.next('query', id);
+    a.relay.sendControl({ type: 'ready', query_id: id });
+    raw.send(JSON.stringify({ type: 'ready', query_id: id }));
+    await a.next('reserve', id);
+    const [own, other] = PARTIES.map((p) => goOf(p, signed, plan_digest));
+    a.relay.sendControl({ type: 'go', query_id: id, go: own });
+    raw.send(JSON.stringify({ type: 'go', query_id: id, go: other }));
+    await a.next('gos', id);
+    return { a, id, raw, pipe: a.relay.pipe(id, PARTIES[1]) };
+  }
 });
 
 // --- helpers ---
@@ -669,11 +690,10 @@ function sign(party: string, message: Uint8Array): Uint8Array {
 }
 
 function concatFrame(bytes: number): Uint8Array {
-  return new Uint8Array([...encodeRelayHeader('newsnow', 'q'.repeat(20)), ...new Uint8Array(bytes)]);
-}
-
-function block(durationMs: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
+  return new Uint8Array([
+    ...encodeRelayHeader('newsnow', 'q'.repeat(20)),
+    ...new Uint8Array(bytes),
+  ]);
 }
 
 /** Resolves when the coordinator has handled everything this party said before. */
@@ -713,6 +733,5 @@ async function hello(party: string): Promise<WebSocket> {
       socket.send(JSON.stringify({ type: 'hello', version: 1, ...own, signature }));
     });
   });
-  log.debug({ party }, 'welcome');
   return socket;
 }

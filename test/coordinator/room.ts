@@ -26,7 +26,12 @@ import {
   type SignedSubmission,
   type Submission,
 } from '../../src/records/index.ts';
-import { connectRelay, type Order, type Relay, type RelayOptions } from '../../src/transport/index.ts';
+import {
+  connectRelay,
+  type Order,
+  type Relay,
+  type RelayOptions,
+} from '../../src/transport/index.ts';
 import { sampleRoom } from '../policy/samples.ts';
 
 export const room = sampleRoom();
@@ -139,7 +144,7 @@ async function reply(response: Response): Promise<Reply> {
 
 /** Long-polls until the query is over. */
 export async function over(url: string, id: string): Promise<QueryRecord> {
-  for (let seen = -1; ; ) {
+  for (let seen = -1; ;) {
     const query = `?wait_ms=5000${seen < 0 ? '' : `&seen=${seen}`}`;
     const { record } = await read(url, id, query);
     if (['answered', 'refused', 'failed'].includes(record.state)) return record;
@@ -147,7 +152,12 @@ export async function over(url: string, id: string): Promise<QueryRecord> {
   }
 }
 
-export function goOf(party: string, signed: SignedSubmission, plan: string, edit: Partial<Go> = {}) {
+export function goOf(
+  party: string,
+  signed: SignedSubmission,
+  plan: string,
+  edit: Partial<Go> = {},
+) {
   const go: Go = {
     version: 1,
     room: room.policy.room,

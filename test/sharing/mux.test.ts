@@ -63,7 +63,7 @@ function makeColumn(kind: Kind, plain: readonly bigint[], seed: string): Column 
 }
 
 describe('multiplyBit', () => {
-  test('equals bit times value for every mix of terms, with one COT per direction at most', async () => {
+  test('bit times value for every mix of terms, one COT per direction at most', async () => {
     const input = fc.tuple(kinds, rowCount).chain(([mix, rows]) =>
       fc.tuple(
         fc.constant(mix),
@@ -214,7 +214,7 @@ describe('groupSums', () => {
     );
   });
 
-  test('COTs: one per row and group, all lanes in one vector, whatever the groups of the rows', async () => {
+  test('one COT per row and group, all lanes in one, whatever the groups', async () => {
     const rows = 300;
     const lanes = [1, 2].map((k) => Array.from({ length: rows }, (_, r) => BigInt(k * r)));
     const shapes: string[][] = [];

@@ -13,7 +13,12 @@ import {
   encodeStart,
   encodeWant,
 } from '../../src/transport/frames.ts';
-import { openLink, type Link, type LinkOptions, type TraceEvent } from '../../src/transport/link.ts';
+import {
+  openLink,
+  type Link,
+  type LinkOptions,
+  type TraceEvent,
+} from '../../src/transport/link.ts';
 import {
   dhKeyPairOf,
   generateDhKeyPair,
@@ -134,17 +139,25 @@ it('gives up on a peer that does not answer the handshake', async () => {
 });
 
 // Payload 0 of either side is the handshake; payload 1 is the first message.
-const flip = (byte: number): PayloadTap => (p, i) =>
-  i === 1 ? [p.map((b, at) => (at === byte ? b ^ 0x40 : b))] : [p];
+const flip =
+  (byte: number): PayloadTap =>
+  (p, i) =>
+    i === 1 ? [p.map((b, at) => (at === byte ? b ^ 0x40 : b))] : [p];
 it.each<[string, PayloadTap]>([
   ['a flipped bit in a length', flip(0)],
   ['a flipped bit in the ciphertext', flip(40)],
-  ['a flipped bit in the tag', (p, i) => [i === 1 ? p.map((b, at) => (at === p.length - 1 ? b ^ 1 : b)) : p]],
+  [
+    'a flipped bit in the tag',
+    (p, i) => [i === 1 ? p.map((b, at) => (at === p.length - 1 ? b ^ 1 : b)) : p],
+  ],
   ['a repeated payload', (p, i) => (i === 1 ? [p, p] : [p])],
   ['a replayed handshake', (p, i) => (i === 1 ? [new Uint8Array(49).fill(1), p] : [p])],
   ['a cut payload', (p, i) => [i === 1 ? p.slice(0, -1) : p]],
   ['an empty payload', (p, i) => [i === 1 ? new Uint8Array(0) : p]],
-  ['a payload with something behind it', (p, i) => [i === 1 ? concat([p, Uint8Array.of(0, 16)]) : p]],
+  [
+    'a payload with something behind it',
+    (p, i) => [i === 1 ? concat([p, Uint8Array.of(0, 16)]) : p],
+  ],
   ['a dropped payload', (p, i) => (i === 1 ? [] : [p])],
 ])('ends with LINK_TAMPERED on %s', async (_, tap) => {
   const { ends } = await openPair({ taps: [tap] });
@@ -234,15 +247,31 @@ it.each<[string, Uint8Array[], string]>([
   ['one channel twice', [encodeOpen(0, 'a'), encodeOpen(0, 'b')], 'FRAME_MALFORMED'],
   ['one path twice', [encodeOpen(0, 'a'), encodeOpen(1, 'a')], 'FRAME_MALFORMED'],
   ['an unprintable path', [encodeOpen(0, 'a b')], 'FRAME_MALFORMED'],
-  ['a skipped message', [encodeOpen(0, ''), encodeStart(0, 1, 1, 's', 1), rng(1)], 'FRAME_MALFORMED'],
-  ['an interrupted message', [encodeOpen(0, ''), encodeStart(0, 0, 2, 's', 1), rng(1), encodeStart(0, 1, 1, 's', 1), rng(1)], 'FRAME_MALFORMED'],
+  [
+    'a skipped message',
+    [encodeOpen(0, ''), encodeStart(0, 1, 1, 's', 1), rng(1)],
+    'FRAME_MALFORMED',
+  ],
+  [
+    'an interrupted message',
+    [encodeOpen(0, ''), encodeStart(0, 0, 2, 's', 1), rng(1), encodeStart(0, 1, 1, 's', 1), rng(1)],
+    'FRAME_MALFORMED',
+  ],
   ['a continuation of nothing', [encodeOpen(0, ''), encodeMore(0, 1), rng(1)], 'FRAME_MALFORMED'],
-  ['a message that goes on', [encodeOpen(0, ''), encodeStart(0, 0, 1, 's', 1), rng(1), encodeMore(0, 1), rng(1)], 'FRAME_MALFORMED'],
+  [
+    'a message that goes on',
+    [encodeOpen(0, ''), encodeStart(0, 0, 1, 's', 1), rng(1), encodeMore(0, 1), rng(1)],
+    'FRAME_MALFORMED',
+  ],
   ['an empty first fragment', [encodeOpen(0, ''), encodeStart(0, 0, 1, 's', 0)], 'FRAME_MALFORMED'],
   ['an unknown close code', [Uint8Array.of(6, 3, 65, 66, 67)], 'FRAME_MALFORMED'],
   ['credit out of nothing', [encodeCredit(1)], 'FRAME_MALFORMED'],
   ['a wish for no channel', [encodeWant(7, 0)], 'FRAME_MALFORMED'],
-  ['a message above 256 MiB', [encodeOpen(0, ''), encodeStart(0, 0, 256 * MIB + 1, 's', 1), rng(1)], 'FRAME_TOO_LARGE'],
+  [
+    'a message above 256 MiB',
+    [encodeOpen(0, ''), encodeStart(0, 0, 256 * MIB + 1, 's', 1), rng(1)],
+    'FRAME_TOO_LARGE',
+  ],
 ])('ends the link on %s', async (_, frames, code) => {
   const peer = await hostilePeer();
   const read = peer.link.root.recv('other', 2);

@@ -44,12 +44,20 @@ it('reads the relay frames it writes, and readdresses them without changing the 
 
 it.each<[string, Uint8Array, string]>([
   ['nothing', new Uint8Array(0), 'FRAME_MALFORMED'],
-  ['another version', join(Uint8Array.of(2), encodeRelayHeader('a', QUERY).slice(1)), 'FRAME_MALFORMED'],
+  [
+    'another version',
+    join(Uint8Array.of(2), encodeRelayHeader('a', QUERY).slice(1)),
+    'FRAME_MALFORMED',
+  ],
   ['a cut name', encodeRelayHeader('party', QUERY).slice(0, 4), 'FRAME_MALFORMED'],
   ['a cut query id', encodeRelayHeader('party', QUERY).slice(0, -1), 'FRAME_MALFORMED'],
   ['a name that is none', encodeRelayHeader('../x', QUERY), 'FRAME_MALFORMED'],
   ['a query id that is none', encodeRelayHeader('a', 'short'), 'FRAME_MALFORMED'],
-  ['too large a payload', join(encodeRelayHeader('a', QUERY), new Uint8Array(256 * 1024 + 1)), 'FRAME_TOO_LARGE'],
+  [
+    'too large a payload',
+    join(encodeRelayHeader('a', QUERY), new Uint8Array(256 * 1024 + 1)),
+    'FRAME_TOO_LARGE',
+  ],
 ])('refuses a relay frame of %s', (_, message, code) => {
   expect(() => decodeRelayFrame(message)).toThrow(expect.objectContaining({ code }));
 });
@@ -268,7 +276,9 @@ async function relayServer(refusal?: object): Promise<RelayServer> {
         if (message.type !== 'hello') return;
         name = message.party;
         byName.set(name, socket);
-        socket.send(JSON.stringify(refusal ? { type: 'refused', error: refusal } : { type: 'welcome' }));
+        socket.send(
+          JSON.stringify(refusal ? { type: 'refused', error: refusal } : { type: 'welcome' }),
+        );
         return;
       }
       received.push(bytes);

@@ -91,7 +91,7 @@ export function lessThanPublic(ctx: Sharing, x: Word, k: PublicWord, rows: numbe
   return mergeComparisons(ctx, nodes, rows);
 }
 
-/** [x ≥ k], two's complement, against public constants: {@link lessThanPublic} with signs flipped. */
+/** [x ≥ k], two's complement, public constants: {@link lessThanPublic}, sign bits flipped. */
 export async function signedAtLeastPublic(
   ctx: Sharing,
   x: Word,

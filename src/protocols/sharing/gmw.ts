@@ -8,7 +8,7 @@ import type { Sharing, Wire, Word } from './types.ts';
 
 /** Where an AND gets its triples. Both ends take the same numbers in the same order. */
 export interface TripleProvider {
-  /** @returns shares of `nBits` fresh products, a, b, c `bitBytes(nBits)` long; caller's to wipe. */
+  /** @returns shares of `nBits` fresh products, a, b, c `bitBytes(nBits)` long, caller's own. */
   take(nBits: number): Promise<BitTriples>;
 }
 

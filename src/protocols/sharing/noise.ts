@@ -140,7 +140,7 @@ function nextSlice(
   return { to, coins };
 }
 
-/** Row's element from its digits at `at` and its sign coin behind them: digits ⊕ sign, sign above. */
+/** Row's element from its digits at `at` and the sign coin behind them: digits ⊕ sign, then sign. */
 function writeDraw(
   elements: Uint32Array,
   row: number,
