@@ -11,12 +11,9 @@ import {
   verifyGo,
   verifyReceipt,
   verifySubmission,
-  type QueryAnswer,
   type QueryError,
   type QueryProgress,
   type QueryRecord,
-  type QueryState,
-  type SignedGo,
   type SignedSubmission,
 } from '../records/index.ts';
 import { planDigest, planQuery } from '../sql/index.ts';
@@ -25,6 +22,7 @@ import type { Audit, AuditEvent } from './audit.ts';
 import type { PartyHub } from './hub.ts';
 import { PROGRESS_INTERVAL_MS, STAGES_MAX, type CoordinatorLimits } from './limits.ts';
 import type { Log } from './log.ts';
+import { away, lostIn, newQuery, recordOf, TERMINAL, timeout, type Query } from './query.ts';
 import type { RecordStore } from './store.ts';
 
 export interface QueryBookOptions {
@@ -35,44 +33,6 @@ export interface QueryBookOptions {
   readonly audit: Audit;
   readonly log: Log;
   readonly hub: Pick<PartyHub, 'isConnected' | 'send' | 'openRoute' | 'closeRoute'>;
-}
-
-/** A query that has not been answered, refused or failed yet. */
-interface Query {
-  readonly id: string;
-  readonly submission: SignedSubmission;
-  readonly submissionDigest: string;
-  /** Pivot first; empty until planned. */
-  parties: readonly string[];
-  planDigest: string | null;
-  session: string | null;
-  state: QueryState;
-  revision: number;
-  error: QueryError | null;
-  readonly progress: Map<string, QueryProgress>;
-  /** Parties that vetted the query and can afford it. */
-  readonly ready: Set<string>;
-  readonly gos: Map<string, SignedGo>;
-  readonly answers: Map<string, QueryAnswer>;
-  readonly timers: Set<NodeJS.Timeout>;
-  progressTimer: NodeJS.Timeout | null;
-  readonly waiters: Set<() => void>;
-}
-
-const TERMINAL: ReadonlySet<QueryState> = new Set(['answered', 'refused', 'failed']);
-
-function recordOf(query: Query): QueryRecord {
-  return {
-    version: 1,
-    query_id: query.id,
-    state: query.state,
-    revision: query.revision,
-    plan_digest: query.planDigest,
-    error: query.error,
-    progress: [...query.progress.values()],
-    gos: [...query.gos.values()],
-    answers: [...query.answers.values()],
-  };
 }
 
 /**
@@ -421,45 +381,8 @@ export class QueryBook {
   }
 }
 
-function newQuery(submission: SignedSubmission, digest: string): Query {
-  return {
-    id: submission.document.query_id,
-    submission,
-    submissionDigest: digest,
-    parties: [],
-    planDigest: null,
-    session: null,
-    state: 'submitted',
-    revision: 0,
-    error: null,
-    progress: new Map(),
-    ready: new Set(),
-    gos: new Map(),
-    answers: new Map(),
-    timers: new Set(),
-    progressTimer: null,
-    waiters: new Set(),
-  };
-}
-
 function pick(report: Extract<Report, { type: 'progress' }>): Omit<QueryProgress, 'party'> {
   return { stage: report.stage, done: report.done, total: report.total };
-}
-
-/** A record left behind by a coordinator that ended before the query did. */
-function lostIn(record: QueryRecord): QueryRecord {
-  const error = new ParleyError('COORDINATOR_AWAY', 'the coordinator was restarted meanwhile');
-  return { ...record, state: 'failed', revision: record.revision + 1e6, error: error.toJSON() };
-}
-
-function away(party: string): QueryError {
-  const error = new ParleyError('PARTY_AWAY', 'a party of the query is not connected', { party });
-  return { ...error.toJSON(), party };
-}
-
-function timeout(message: string, party?: string): QueryError {
-  const error = new ParleyError('TIMEOUT', message, party === undefined ? {} : { party });
-  return party === undefined ? error.toJSON() : { ...error.toJSON(), party };
 }
 
 function pause(delayMs: number): Promise<void> {

@@ -36,6 +36,15 @@ export function groupSpace(plan: Plan): GroupSpace {
   return { total, bySide, sideIndex };
 }
 
+/** Index of a slot's value in the key's domain; -1 when it is not in it. */
+function label(
+  column: { readonly values: Float64Array; readonly index: ReadonlyMap<number, number> | null },
+  at: number,
+): number {
+  const value = column.values[at]!;
+  return column.index === null ? value : (column.index.get(value) ?? -1);
+}
+
 /**
  * The combination of the side's own group keys of every slot of every user, slot-major; -1 where
  * the slot is empty. NULL is the last value of a nullable key's domain.
@@ -47,7 +56,8 @@ export function groupOfSlot(plan: Plan, side: Side, table: LocalTable): Int32Arr
     const values = table.values[key.column];
     const present = table.present[key.column];
     expect(values !== undefined && present !== undefined, 'group columns are in the local table');
-    return { values, present, size: key.domain.length };
+    const index = key.codes === null ? null : new Map(key.codes.map((code, i) => [code, i]));
+    return { values, present, size: key.domain.length, index };
   });
   for (let at = 0; at < out.length; at += 1) {
     if (table.valid[at] === 0) {
@@ -56,7 +66,7 @@ export function groupOfSlot(plan: Plan, side: Side, table: LocalTable): Int32Arr
     }
     let index = 0;
     for (const column of columns) {
-      const value = column.present[at] === 1 ? column.values[at]! : column.size - 1;
+      const value = column.present[at] === 1 ? label(column, at) : column.size - 1;
       expect(value >= 0 && value < column.size, 'group values lie in the declared domain');
       index = index * column.size + value;
     }

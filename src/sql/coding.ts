@@ -57,6 +57,11 @@ export function groupDomain(column: ColumnPolicy): readonly (string | null)[] | 
   return column.nullable ? [...values, null] : values;
 }
 
+/** Coded values of a domain's labels, in order; null where each is its index. */
+export function groupCodes(column: ColumnPolicy): readonly number[] | null {
+  return column.type === 'integer' ? domainOf(column).map(Number) : null;
+}
+
 export const scaleOf = (column: ColumnPolicy): number => column.scale ?? 0;
 
 const DAYS_BEFORE_MONTH = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334] as const;

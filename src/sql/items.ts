@@ -74,22 +74,43 @@ function sameQuantity(a: Quantity, b: Quantity): boolean {
 export function resolveItems(scope: Scope, policy: Policy, select: SelectSyntax): Items {
   const keys = resolveKeys(scope, select);
   const quantities = new Quantities();
-  const output = select.items.map((item) => outputOf(scope, policy, keys, quantities, item));
-  const names = new Set<string>();
-  for (const [i, { name }] of output.entries()) {
-    if (names.has(name)) {
-      const fragment = fragmentOf(scope, select.items[i]!.span);
-      const hint = 'Give each column a name of its own with AS.';
-      throw refusal('SQL_DUPLICATE_COLUMN', 'two columns have one name', fragment, hint);
-    }
-    names.add(name);
-  }
+  const output = distinctNames(
+    scope,
+    select.items,
+    select.items.map((item) => outputOf(scope, policy, keys, quantities, item)),
+  );
   if (output.every((column) => column.value.kind === 'group')) {
     const hint = 'Add COUNT, SUM or AVG to the SELECT list.';
     throw refusal('SQL_NO_AGGREGATE', 'the query asks for no aggregate', undefined, hint);
   }
   const orderBy = resolveOrder(scope, policy, keys, output, select);
   return { keys, wanted: quantities.wanted, output, orderBy };
+}
+
+/**
+ * Columns that were given no name and share one with an earlier column are numbered: `count`,
+ * `count_2`. @throws ParleyError SQL_DUPLICATE_COLUMN when the query itself gives a name twice.
+ */
+function distinctNames(
+  scope: Scope,
+  items: readonly SelectItem[],
+  output: readonly OutputColumn[],
+): readonly OutputColumn[] {
+  const given = items.flatMap(({ alias }) => (alias === null ? [] : [alias]));
+  const taken = new Set<string>(given);
+  if (taken.size < given.length) {
+    const twice = items.find(({ alias }, i) => alias !== null && given.indexOf(alias) < i)!;
+    const hint = 'Give each column a name of its own with AS.';
+    const fragment = fragmentOf(scope, twice.span);
+    throw refusal('SQL_DUPLICATE_COLUMN', 'two columns have one name', fragment, hint);
+  }
+  return output.map((column, i) => {
+    if (items[i]!.alias !== null) return column;
+    let name = column.name;
+    for (let n = 2; taken.has(name); n += 1) name = `${column.name}_${n}`;
+    taken.add(name);
+    return { ...column, name };
+  });
 }
 
 function fragmentOf(scope: Scope, span: Span): string {

@@ -73,6 +73,8 @@ export interface GroupKey {
   readonly side: Side;
   readonly column: string;
   readonly domain: readonly (string | null)[];
+  /** Coded value of each non-NULL label where it is not its index (integers); null elsewhere. */
+  readonly codes: readonly number[] | null;
 }
 
 /** A quantity computed per group on shares. Every one is a sum over row pairs or over users. */

@@ -9,7 +9,7 @@ import {
   type SidesBounds,
   type Tables,
 } from './bounds.ts';
-import { groupDomain } from './coding.ts';
+import { groupCodes, groupDomain } from './coding.ts';
 import { resolveItems, type Items } from './items.ts';
 import { planMeasures, planPrivacy, queryEpsilon } from './measures.ts';
 import { bindTables, type TableIndex } from './names.ts';
@@ -72,7 +72,7 @@ export function planQuery(
     groups: items.keys.map(({ table, name, policy: column }) => {
       const domain = groupDomain(column);
       expect(domain !== null, 'a group key has a domain');
-      return { side: table === pivot ? 0 : 1, column: name, domain };
+      return { side: table === pivot ? 0 : 1, column: name, domain, codes: groupCodes(column) };
     }),
     measures,
     output: items.output,

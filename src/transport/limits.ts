@@ -50,6 +50,17 @@ export const FRAME_COST_BYTES = 256;
 /** AGREEMENT. Unread bytes a link's receiver holds. */
 export const WINDOW_BYTES = 64 * MIB;
 
+/**
+ * AGREEMENT. Smallest window. Credit is given back by eighths, so with everything read less than an
+ * eighth is still owed; a record must fit into the other seven, or its sender could wait for ever.
+ */
+export const WINDOW_BYTES_MIN = MIB;
+
+expect(
+  RECORD_TEXT_BYTES_MAX + FRAME_COST_BYTES <= (7 / 8) * WINDOW_BYTES_MIN,
+  'a record fits beside the credit that is not yet given back',
+);
+
 /** LOCAL. Bytes given to a socket but not yet written, above which senders wait. */
 export const SEND_BUFFER_BYTES_MAX = 8 * MIB;
 

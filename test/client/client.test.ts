@@ -76,9 +76,14 @@ function coordinator(lies: Lies = {}, pollsBefore = 0): Handler {
       return;
     }
     polls += 1;
-    if (submission === null) return json(response, 404, {});
-    if (polls <= pollsBefore)
-      return json(response, 200, pending(submission.document.query_id, polls));
+    if (submission === null) {
+      json(response, 404, {});
+      return;
+    }
+    if (polls <= pollsBefore) {
+      json(response, 200, pending(submission.document.query_id, polls));
+      return;
+    }
     answeredRecord(room, submission, GROUPS, lies).then(
       (record) => json(response, 200, record),
       () => json(response, 500, {}),
@@ -117,7 +122,25 @@ describe('an honest run', () => {
     expect(answer).toMatchObject({ queryId: ID, groupsSuppressed: 1 });
     expect(Number(answer.epsilonSpent)).toBe(1);
     const document = JSON.parse(formatJson(answer)) as Record<string, unknown>;
-    expect(Object.keys(document)).toMatchInlineSnapshot();
+    expect(Object.keys(document)).toMatchInlineSnapshot(`
+      [
+        "query_id",
+        "room",
+        "policy_digest",
+        "plan_digest",
+        "session",
+        "labels",
+        "columns",
+        "rows",
+        "groups",
+        "groups_suppressed",
+        "epsilon_spent",
+        "delta_spent",
+        "budget_left",
+        "confidence_level",
+        "receipts",
+      ]
+    `);
     expect(document['rows']).toMatchObject([
       { suppressed: false, cells: [{ value: 'sg_fall25' }, { value: 240 }, { value: '12345.67' }] },
       { suppressed: true },
@@ -127,7 +150,7 @@ describe('an honest run', () => {
 
   it('sends the SQL signed, byte for byte', async () => {
     let sent: SignedSubmission | null = null;
-    handler = (request, response, body) => {
+    handler = (_, response, body) => {
       sent = submissionIn(body);
       json(response, 202, pending(sent.document.query_id, 0));
     };

@@ -299,7 +299,10 @@ describe('numbers', () => {
     // Beyond 2^53 the rounded operands would round twice: 2^53 + 1 over 2^53 + 1 is 1.
     const big = 2n ** 53n + 1n;
     expect(nearestDouble({ num: big * 3n, den: big })).toBe(3);
-    expect(nearestDouble({ num: (2n ** 54n + 1n) * 2n ** 60n + 1n, den: 2n ** 61n })).toBe(2 ** 53);
+    // Just above the tie between 2^53 and 2^53 + 2; the tie itself goes to the even one.
+    const tie = (2n ** 53n + 1n) * 2n ** 60n;
+    expect(nearestDouble({ num: tie, den: 2n ** 60n })).toBe(2 ** 53);
+    expect(nearestDouble({ num: tie + 1n, den: 2n ** 60n })).toBe(2 ** 53 + 2);
   });
 
   it('compare text by code point', () => {

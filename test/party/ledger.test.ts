@@ -44,9 +44,7 @@ it('admits exactly ten tenths and remembers them', () => {
   filled(10);
   const ledger = Ledger.open(dir, OWNER);
   expect(ledger.spent.epsilon).toEqual(rational(1n));
-  expect(() => ledger.reserve(reservation(10, '1e-20'), BUDGET)).toThrow(
-    coded('BUDGET_EXHAUSTED'),
-  );
+  expect(() => ledger.reserve(reservation(10, '1e-20'), BUDGET)).toThrow(coded('BUDGET_EXHAUSTED'));
   expect(ledger.has(reservation(3).queryId)).toBe(true);
   ledger.close();
 });

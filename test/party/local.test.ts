@@ -112,8 +112,13 @@ function planOf(side: PlanSide, groups: readonly string[] = []): Plan {
     oprf: 'ecdh',
     pair: null,
     groups: [
-      { side: 0, column: 'elsewhere', domain: ['x'] },
-      ...groups.map((column) => ({ side: 1 as const, column, domain: [...KINDS, null] })),
+      { side: 0, column: 'elsewhere', domain: ['x'], codes: null },
+      ...groups.map((column) => ({
+        side: 1 as const,
+        column,
+        domain: [...KINDS, null],
+        codes: null,
+      })),
     ],
     measures: [],
     output: [],

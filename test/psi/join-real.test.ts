@@ -3,6 +3,7 @@
 import { expect, it } from 'vitest';
 import type { Channel } from '../../src/core/channel.ts';
 import { createOtPair, createTripleSource } from '../../src/protocols/ot/index.ts';
+import type { OtPair } from '../../src/protocols/ot/types.ts';
 import {
   ecdhOprf,
   runPivot,
@@ -42,27 +43,28 @@ it('is the plain join, in one shape', async () => {
 async function runReal(cases: readonly JoinCase[]): Promise<JoinRun[]> {
   const link = memoryLink();
   const sessionId = new Uint8Array(32).fill(5);
-  const open = async (party: 0 | 1, channel: Channel): Promise<Omit<JoinContext, 'channel'>> => {
-    const rng = seededRng(`real ${party}`);
-    const ot = await createOtPair({ channel: channel.sub('ot'), party, k: 4, sessionId, rng });
+  const rngs = [seededRng('real 0'), seededRng('real 1')] as const;
+  const setUp = (party: 0 | 1, channel: Channel): Promise<OtPair> =>
+    createOtPair({ channel: channel.sub('ot'), party, k: 4, sessionId, rng: rngs[party] });
+  const ots = await runBoth(
+    link,
+    (channel) => setUp(0, channel),
+    (channel) => setUp(1, channel),
+  );
+  const context = (party: 0 | 1, channel: Channel): JoinContext => {
+    const [rng, ot] = [rngs[party], ots[party]];
     const triples = createTripleSource({ pair: ot, rng });
     const sharing = createSharing({ party, channel: channel.sub('share'), ot, triples, rng });
-    return { sharing, oprf: ecdhOprf, sessionId, rng };
+    return { sharing, channel, oprf: ecdhOprf, sessionId, rng };
   };
-  const contexts = await runBoth(
-    link,
-    (channel) => open(0, channel),
-    (channel) => open(1, channel),
-  );
   const runs: JoinRun[] = [];
   for (const [i, join] of cases.entries()) {
     const from = link.frames.length;
     const path = `psi ${i}`;
     const [pivot, sender]: [PivotOutput, JoinShares] = await runBoth(
       link,
-      (ch) => runPivot({ ...contexts[0], channel: ch.sub(path) }, join, { ids: idsOf(join.pivot) }),
-      (ch) =>
-        runSender({ ...contexts[1], channel: ch.sub(path) }, join, senderOf(join.sender, join)),
+      (ch) => runPivot(context(0, ch.sub(path)), join, { ids: idsOf(join.pivot) }),
+      (ch) => runSender(context(1, ch.sub(path)), join, senderOf(join.sender, join)),
     );
     const frames = link.frames
       .slice(from)

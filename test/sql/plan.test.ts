@@ -82,7 +82,9 @@ describe('the seed’s queries', () => {
         base: '20089',
         bits: 10,
       },
-      groups: [{ side: 0, column: 'campaign_id', domain: ['sg_fall25', 'sg_holiday25'] }],
+      groups: [
+        { side: 0, column: 'campaign_id', domain: ['sg_fall25', 'sg_holiday25'], codes: null },
+      ],
       measures: [
         { measure: { kind: 'users' }, ...NO_NOISE, released: true, nonNullIndex: null },
         {
@@ -368,7 +370,7 @@ describe('sides', () => {
     const p = plan('SELECT COUNT(*), f FROM joined_data GROUP BY n, f, f, 2', grouped);
     expect(p.groups).toEqual([
       { side: 1, column: 'n', domain: ['7', '8', '9'] },
-      { side: 0, column: 'f', domain: ['false', 'true', null] },
+      { side: 0, column: 'f', domain: ['false', 'true', null], codes: null },
     ]);
     expect(p.output[1]).toEqual({
       name: 'f',

@@ -12,6 +12,7 @@ import { memoryLink, runBoth } from './memory-channel.ts';
 /** Two engines in one process over an in-memory link: real protocols, base OTs done once. */
 export interface EnginePair {
   readonly link: MemoryLink;
+  readonly sharing: readonly [Sharing, Sharing];
   run(
     plan: Plan,
     tables: readonly [LocalTable, LocalTable],
@@ -34,6 +35,7 @@ export async function enginePair(
   );
   return {
     link,
+    sharing,
     async run(plan, tables) {
       const calibration = calibrationOf(plan);
       const name = `run${sessions++}`;

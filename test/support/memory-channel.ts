@@ -65,7 +65,11 @@ export function memoryLink(tap: Tap = (f) => f, path = 'test', record = true): M
         throw new ParleyError('PEER_OUT_OF_STEP', 'the peer sent another message', where);
       }
       if (frame.bytes.length !== bytes) {
-        throw new ParleyError('PEER_BAD_LENGTH', 'the peer sent a message of another length', where);
+        throw new ParleyError(
+          'PEER_BAD_LENGTH',
+          'the peer sent a message of another length',
+          where,
+        );
       }
       return frame.bytes;
     },
@@ -97,10 +101,7 @@ export async function runBoth<A, B>(
       throw error;
     }
   };
-  const done = await Promise.allSettled([
-    guard(first(link.ends[0])),
-    guard(second(link.ends[1])),
-  ]);
+  const done = await Promise.allSettled([guard(first(link.ends[0])), guard(second(link.ends[1]))]);
   if (done[0].status === 'fulfilled' && done[1].status === 'fulfilled') {
     return [done[0].value, done[1].value];
   }

@@ -153,7 +153,7 @@ it.each<[string, PayloadTap]>([
   ['a repeated payload', (p, i) => (i === 1 ? [p, p] : [p])],
   ['a replayed handshake', (p, i) => (i === 1 ? [new Uint8Array(49).fill(1), p] : [p])],
   ['a cut payload', (p, i) => [i === 1 ? p.slice(0, -1) : p]],
-  ['an empty payload', (p, i) => [i === 1 ? new Uint8Array(0) : p]],
+  ['an empty payload', (p, i) => (i === 1 ? [new Uint8Array(0), p] : [p])],
   [
     'a payload with something behind it',
     (p, i) => [i === 1 ? concat([p, Uint8Array.of(0, 16)]) : p],

@@ -1,0 +1,139 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import type { Client } from '../../src/client/index.ts';
+import { createClient } from '../../src/client/index.ts';
+import type { Coordinator } from '../../src/coordinator/index.ts';
+import { startCoordinator } from '../../src/coordinator/index.ts';
+import { fromHex } from '../../src/core/bytes.ts';
+import type { PartyNode } from '../../src/party/index.ts';
+import { importCsv, startParty } from '../../src/party/index.ts';
+import type { AnalystKeys, PartyKeys } from '../../src/policy/index.ts';
+import { generateAnalystKeys, generatePartyKeys, signPolicy } from '../../src/policy/index.ts';
+import type { Policy, PolicyPacket } from '../../src/policy/types.ts';
+import type { TraceEvent } from '../../src/transport/index.ts';
+import type { Row } from './random-room.ts';
+import { writeCsv } from './random-room.ts';
+
+/** A room in this process, over real sockets on loopback: nodes, coordinator, client. */
+export interface LiveRoom {
+  readonly policy: Policy;
+  readonly packet: PolicyPacket;
+  readonly coordinator: Coordinator;
+  readonly dir: string;
+  readonly client: Client;
+  readonly keys: Readonly<Record<string, PartyKeys>>;
+  readonly analystKeys: AnalystKeys;
+  readonly nodes: Map<string, PartyNode>;
+  /** Messages of all links, by party. */
+  readonly traces: Map<string, TraceEvent[]>;
+  startNode(party: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+const log = pino({ level: 'silent' });
+
+/** Puts fresh keys into a policy and signs it by all. */
+export function signRoom(draft: Policy): {
+  readonly policy: Policy;
+  readonly packet: PolicyPacket;
+  readonly keys: Readonly<Record<string, PartyKeys>>;
+  readonly analystKeys: AnalystKeys;
+} {
+  const keys = Object.fromEntries(draft.parties.map((p) => [p.name, generatePartyKeys()]));
+  const analystKeys = generateAnalystKeys();
+  const policy: Policy = {
+    ...draft,
+    parties: draft.parties.map((p) => ({
+      ...p,
+      identity_key: keys[p.name]!.identity.publicKey,
+      link_key: keys[p.name]!.link.publicKey,
+    })),
+    analysts: [
+      {
+        name: 'ana',
+        signing_key: analystKeys.signing.publicKey,
+        sealing_key: analystKeys.sealing.publicKey,
+      },
+    ],
+  };
+  const signatures = Object.fromEntries(
+    policy.parties.map((p) => [
+      p.name,
+      signPolicy(policy, p.name, keys[p.name]!.identity.privateKey),
+    ]),
+  );
+  return { policy, packet: { policy, signatures }, keys, analystKeys };
+}
+
+export async function liveRoom(
+  draft: Policy,
+  rows: Readonly<Record<string, readonly Row[]>>,
+  fetcher?: typeof fetch,
+): Promise<LiveRoom> {
+  const { policy, packet, keys, analystKeys } = signRoom(draft);
+  const dir = mkdtempSync(join(tmpdir(), 'parley-room-'));
+  const coordinator = await startCoordinator({
+    packet,
+    host: '127.0.0.1',
+    port: 0,
+    dataDir: join(dir, 'coordinator'),
+    log,
+    limits: { drainTimeoutMs: 500 },
+  });
+  const nodes = new Map<string, PartyNode>();
+  const traces = new Map<string, TraceEvent[]>(policy.parties.map((p) => [p.name, []]));
+  for (const party of policy.parties) {
+    for (const [tableName, table] of Object.entries(party.tables)) {
+      const file = join(dir, `${tableName}.csv`);
+      writeCsv(file, policy, tableName, rows[tableName] ?? []);
+      const salt = fromHex(policy.identifier_salt, 32);
+      await importCsv({
+        file,
+        tableName,
+        table,
+        salt,
+        storePath: join(dir, `${party.name}.duckdb`),
+      });
+    }
+  }
+  const startNode = async (party: string): Promise<void> => {
+    const node = await startParty({
+      packet,
+      party,
+      keys: keys[party]!,
+      storePath: join(dir, `${party}.duckdb`),
+      ledgerDirectory: join(dir, `${party}-ledger`),
+      coordinatorUrl: coordinator.url,
+      log,
+      trace: (event) => traces.get(party)!.push(event),
+    });
+    nodes.set(party, node);
+  };
+  for (const party of policy.parties) await startNode(party.name);
+  const client = createClient({
+    url: coordinator.url,
+    packet,
+    analyst: 'ana',
+    keys: analystKeys,
+    ...(fetcher === undefined ? {} : { fetch: fetcher }),
+  });
+  return {
+    policy,
+    packet,
+    coordinator,
+    dir,
+    client,
+    keys,
+    analystKeys,
+    nodes,
+    traces,
+    startNode,
+    async close() {
+      for (const node of nodes.values()) await node.close(500);
+      await coordinator.close();
+      rmSync(dir, { recursive: true });
+    },
+  };
+}
