@@ -35,8 +35,15 @@ export interface Room {
   /** Where logs, stores and ledgers lie; removed by `close` unless it was given. */
   readonly state: string;
   /** What the coordinator has relayed and written down so far. */
-  coordinatorView(): { readonly relayedBytes: number; readonly storedBytes: number };
+  coordinatorView(): CoordinatorView;
   close(): Promise<void>;
+}
+
+/** From the coordinator's audit log and its files. */
+export interface CoordinatorView {
+  readonly relayedBytes: number;
+  readonly relayedBySender: Readonly<Record<string, number>>;
+  readonly storedBytes: number;
 }
 
 export interface RoomOptions {
@@ -174,22 +181,21 @@ function importedWords(role: RoleProcess): string {
   return imported.map((i) => `${i.rows} rows of ${i.users} users into ${i.table}`).join(', ');
 }
 
-function coordinatorView(folder: string): {
-  readonly relayedBytes: number;
-  readonly storedBytes: number;
-} {
-  const audit = readFileSync(join(folder, 'audit.jsonl'), 'utf8')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map(
-      (line) => JSON.parse(line) as { readonly relayed_bytes?: Readonly<Record<string, number>> },
-    );
-  const relayed = audit.flatMap((line) => Object.values(line.relayed_bytes ?? {}));
+function coordinatorView(folder: string): CoordinatorView {
+  const relayedBySender: Record<string, number> = {};
+  for (const line of readFileSync(join(folder, 'audit.jsonl'), 'utf8').split('\n')) {
+    if (line === '') continue;
+    const event = JSON.parse(line) as { readonly relayed_bytes?: Readonly<Record<string, number>> };
+    for (const [party, bytes] of Object.entries(event.relayed_bytes ?? {})) {
+      relayedBySender[party] = (relayedBySender[party] ?? 0) + bytes;
+    }
+  }
   const files = readdirSync(folder, { recursive: true }).map((name) =>
     statSync(join(folder, String(name))),
   );
   return {
-    relayedBytes: relayed.reduce((sum, bytes) => sum + bytes, 0),
+    relayedBytes: Object.values(relayedBySender).reduce((sum, bytes) => sum + bytes, 0),
+    relayedBySender,
     storedBytes: files.reduce((sum, file) => sum + (file.isFile() ? file.size : 0), 0),
   };
 }

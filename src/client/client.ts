@@ -9,6 +9,7 @@ import {
   QUERY_RECORD_BYTES_MAX,
   queryRecordSchema,
   roomSchema,
+  SHARE_BYTES_MAX,
   signSubmission,
   submissionDigest,
   type QueryRecord,
@@ -17,7 +18,7 @@ import {
 } from '../records/index.ts';
 import { planDigest, planQuery, type Plan } from '../sql/index.ts';
 import type { Answer } from './answer.ts';
-import { decodeAnswer } from './decode.ts';
+import { decodeAnswer, shareBytes } from './decode.ts';
 import { requestJson, type Fetch } from './http.ts';
 import { releaseOf } from './release.ts';
 import { openAnswer, verifyRecord, type Expected } from './verify.ts';
@@ -260,6 +261,16 @@ async function waitFor(
   }
 }
 
+/** @throws ParleyError DOMAIN_TOO_LARGE when the answer would not fit one sealed share. */
+function expectFits(plan: Plan): void {
+  const { open, cells } = shareBytes(plan);
+  if (open + cells > SHARE_BYTES_MAX) {
+    throw new ParleyError('DOMAIN_TOO_LARGE', 'the answer has more cells than a share carries', {
+      hint: 'select fewer aggregates or group by fewer columns',
+    });
+  }
+}
+
 async function answerQuery(
   session: Session,
   sql: string,
@@ -268,6 +279,7 @@ async function answerQuery(
   // Everything expected is derived before the coordinator is asked; a refusal costs no request.
   const { policy, digest } = session;
   const plan = planQuery(policy, digest, sql, { epsilon: options.epsilon ?? null });
+  expectFits(plan);
   const release = releaseOf(plan);
   const submission = submissionOf(session, sql, options);
   const expected: Expected = {

@@ -35,7 +35,10 @@ interface Opened {
   readonly cell: (measure: number, group: number) => bigint | null;
 }
 
-/** Bytes of a plan's output share: open bits in whole 16-byte lanes, their padding arbitrary; then 8 bytes per released measure and group. */
+/**
+ * Bytes of a plan's output share: open bits in whole 16-byte lanes, their padding arbitrary; then 8
+ * bytes per released measure and group.
+ */
 export function shareBytes(plan: Plan): { readonly open: number; readonly cells: number } {
   const groups = groupCount(plan);
   const released = releasedMeasures(plan).length;

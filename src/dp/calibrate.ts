@@ -93,7 +93,7 @@ export function calibrate(rule: ReleaseRule): Calibration {
       : selectionThreshold(
           gate,
           partitions,
-          sub(parseDecimal(dp.delta), add(truncation, quantisation)),
+          sub(parseRational(dp.delta), add(truncation, quantisation)),
         );
   const level = parseDecimal(rule.confidenceLevel);
   return {

@@ -1,6 +1,6 @@
 import { ParleyError } from '../core/errors.ts';
 import type { Rational } from '../core/rational.ts';
-import { parseDecimal, parseRational, ZERO } from '../core/rational.ts';
+import { parseRational, ZERO } from '../core/rational.ts';
 import type { Calibration, ReleaseRule } from '../dp/index.ts';
 import { calibrate } from '../dp/index.ts';
 import type { Policy } from '../policy/types.ts';
@@ -62,6 +62,9 @@ export function vetSubmission(
     price:
       differential === null
         ? { epsilon: ZERO, delta: ZERO }
-        : { epsilon: parseRational(differential.epsilon), delta: parseDecimal(differential.delta) },
+        : {
+            epsilon: parseRational(differential.epsilon),
+            delta: parseRational(differential.delta),
+          },
   };
 }

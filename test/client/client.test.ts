@@ -16,10 +16,20 @@ import {
 } from '../../src/records/index.ts';
 import { planDigest, planQuery } from '../../src/sql/index.ts';
 import { analystKeys, partyKeys, sampleRoom } from '../policy/samples.ts';
-import { answeredRecord, QUERY_1, QUERY_2, type Lies } from './fixtures.ts';
+import { answeredRecord, OPEN, QUERY_1, QUERY_2, type Lies } from './fixtures.ts';
 
 const room = sampleRoom();
 const other = sampleRoom((yaml) => yaml.replace('group: 10', 'group: 11'));
+// 4,096 groups of 23 sums are just above the 720 KiB of a share; 22 are below.
+const wideColumns = Array.from({ length: 23 }, (_, i) => `c${i}`);
+const wide = sampleRoom((yaml) =>
+  OPEN(yaml).replace(
+    '          category:',
+    `          word: { type: text, values: [${Array.from({ length: 4096 }, (_, i) => `w${i}`).join()}] }
+${wideColumns.map((c) => `          ${c}: { type: integer, lower: 0, upper: 9 }`).join('\n')}
+          category:`,
+  ),
+);
 const GROUPS = [[240n, 1234567n], null];
 const ID = 'query-0000000001';
 
@@ -173,6 +183,10 @@ describe('an honest run', () => {
     await expect(client().answer(QUERY_1, { epsilon: '2' })).rejects.toMatchObject({
       code: 'EPSILON_OVER_LIMIT',
     });
+    const big = createClient({ url, packet: wide.packet, analyst: 'ana', keys: wide.ana });
+    const sums = wideColumns.map((c) => `SUM(${c}) AS ${c}_sum`).join(', ');
+    const sql = `SELECT word, ${sums} FROM joined_data GROUP BY word`;
+    await expect(big.answer(sql)).rejects.toMatchObject({ code: 'DOMAIN_TOO_LARGE' });
     await expect(client().answer(QUERY_1, { queryId: 'x' })).rejects.toMatchObject({
       code: 'BAD_ARGUMENT',
     });

@@ -106,9 +106,9 @@ describe('calibration', () => {
   });
 
   it('gives the tau of privacy.md §3', () => {
-    expect(calibrate(dp('1', '1e-6', 1)).tau).toBe(15n);
-    expect(calibrate(dp('1', '1e-6', 3)).tau).toBe(45n);
-    expect(calibrate(dp('1/2', '1e-6', 1)).tau).toBe(28n);
+    expect(calibrate(dp('1', '1/1000000', 1)).tau).toBe(15n);
+    expect(calibrate(dp('1', '1/1000000', 3)).tau).toBe(45n);
+    expect(calibrate(dp('1/2', '1/1000000', 1)).tau).toBe(28n);
   });
 
   it('gives the B and the half-widths of privacy.md §1.5', () => {
@@ -124,19 +124,19 @@ describe('calibration', () => {
   });
 
   it('keeps the sum of the delta parts within the declared delta', () => {
-    const c = calibrate(dp('1', '1e-6', 3));
+    const c = calibrate(dp('1', '1/1000000', 3));
     const sum = [c.delta.selection, c.delta.truncation, c.delta.quantisation];
     expect(sum.reduce((s, d) => s + Number(d.num) / Number(d.den), 0)).toBeLessThanOrEqual(1e-6);
   });
 
   it('refuses a delta that no threshold reaches', () => {
-    expect(() => calibrate(dp('1', '1e-25', 1))).toThrow(
+    expect(() => calibrate(dp('1', '1/10000000000000000000000000', 1))).toThrow(
       expect.objectContaining({ code: 'POLICY_OUT_OF_RANGE' }) as Error,
     );
   });
 
   it('pins the record of a receipt', () => {
-    const rule = dp('1', '1e-6', 1);
+    const rule = dp('1', '1/1000000', 1);
     expect(noiseRecord(rule, calibrate(rule))).toMatchInlineSnapshot(`
       {
         "delta_quantisation": "7/9223372036854775808",

@@ -1,0 +1,191 @@
+// The attribution query, whole: coordinator, two party processes and the analyst on this machine, over
+// loopback WebSockets, from submission to the verified answer. Import and start-up are not timed.
+// Throws when a released number lies further from the exact answer than the noise can explain.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { openRoom, type Room } from '../src/cli/room.ts';
+import { clientOf } from '../src/cli/sandbox.ts';
+import type { QueryRecord } from '../src/records/index.ts';
+
+const { values: flags } = parseArgs({
+  options: {
+    users: { type: 'string', default: `${2 ** 14}` },
+    campaigns: { type: 'string', default: '10' },
+    runs: { type: 'string', default: '3' },
+  },
+});
+const USERS = Number(flags.users);
+const CAMPAIGNS = Number(flags.campaigns);
+const RUNS = Number(flags.runs);
+const ROWS_PER_USER = 2;
+
+const SQL = `SELECT campaign_id, COUNT(DISTINCT hashed_email) AS users, SUM(total_spent) AS spent
+  FROM joined_data WHERE exposure_date < purchase_date GROUP BY campaign_id`;
+
+const campaigns = Array.from({ length: CAMPAIGNS }, (_, c) => `c${c}`);
+const POLICY = `
+version: 1
+room: bench
+parties:
+  - name: shopgood
+    tables:
+      purchases:
+        privacy_unit_column: { name: email, kind: exact }
+        max_users: ${USERS}
+        max_rows_per_user: ${ROWS_PER_USER}
+        columns:
+          purchase_date: { type: date, min: 2025-01-01, max: 2026-12-31 }
+          total_spent: { type: decimal, scale: 2, lower: "0.00", upper: "500.00" }
+  - name: newsnow
+    tables:
+      exposures:
+        privacy_unit_column: { name: email, kind: exact }
+        max_users: ${USERS}
+        max_rows_per_user: ${ROWS_PER_USER}
+        columns:
+          campaign_id: { type: text, values: [${campaigns.join(', ')}] }
+          exposure_date: { type: date, min: 2025-01-01, max: 2026-12-31 }
+views: { joined_data: { join: [purchases, exposures], privacy_unit_alias: hashed_email } }
+rules:
+  allowed_aggregates: [COUNT, COUNT_DISTINCT, SUM]
+  min_privacy_units_per_group: 50
+  partition_selection: pre_threshold
+  differential_privacy:
+    noise_mechanism: discrete_laplace
+    epsilon_budget: "100"
+    max_epsilon_per_query: "2"
+    delta_budget: "1e-4"
+    delta_per_query: "1e-6"
+    max_partitions_contributed: ${ROWS_PER_USER}
+    max_contributions_per_partition: ${ROWS_PER_USER ** 2}
+  join: { oprf: ecdh }
+  size_disclosure: declared
+execution: { backends: [mpc], tee: null }
+`;
+
+interface Expected {
+  readonly users: number[];
+  readonly cents: number[];
+}
+
+/** Deterministic rows; half of each side's users are on both. */
+function makeData(dir: string): Expected {
+  const day = (n: number): string => `2025-10-${String(1 + (n % 28)).padStart(2, '0')}`;
+  const purchases = ['email,purchase_date,total_spent'];
+  const exposures = ['email,campaign_id,exposure_date'];
+  const users = campaigns.map(() => 0);
+  const cents = campaigns.map(() => 0);
+  for (let u = 0; u < USERS + USERS / 2; u += 1) {
+    const bought: [number, number][] = [];
+    for (let r = 0; r < ROWS_PER_USER && u < USERS; r += 1) {
+      const row: [number, number] = [(u * 7 + r * 11) % 28, (u * 37 + r * 101) % 50_000];
+      bought.push(row);
+      purchases.push(`u${u},${day(row[0])},${(row[1] / 100).toFixed(2)}`);
+    }
+    const seen = new Set<number>();
+    for (let r = 0; r < ROWS_PER_USER && u >= USERS / 2; r += 1) {
+      const [c, at] = [(u + r * 3) % CAMPAIGNS, (u * 5 + r * 13) % 28];
+      exposures.push(`u${u},${campaigns[c]!},${day(at)}`);
+      for (const [date, spent] of bought) {
+        if (at >= date) continue;
+        cents[c]! += spent;
+        seen.add(c);
+      }
+    }
+    for (const c of seen) users[c]! += 1;
+  }
+  for (const [party, table, lines] of [
+    ['shopgood', 'purchases', purchases],
+    ['newsnow', 'exposures', exposures],
+  ] as const) {
+    mkdirSync(join(dir, 'data', party), { recursive: true });
+    writeFileSync(join(dir, 'data', party, `${table}.csv`), `${lines.join('\n')}\n`);
+  }
+  writeFileSync(join(dir, 'policy.yaml'), POLICY);
+  return { users, cents };
+}
+
+/** Peak resident memory of a process, MB, from the kernel's high-water mark. */
+function peakMb(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
+}
+
+interface Run {
+  readonly ms: number;
+  readonly stages: Map<string, number>;
+}
+
+async function timedRun(room: Room, expected: Expected): Promise<Run> {
+  const stages = new Map<string, number>();
+  const start = performance.now();
+  const onProgress = (record: QueryRecord): void => {
+    for (const { party, stage, done, total } of record.progress) {
+      const key = `${party} ${stage}`;
+      if (done >= total && !stages.has(key)) stages.set(key, performance.now() - start);
+    }
+  };
+  const answer = await clientOf(room).answer(SQL, { epsilon: '2', onProgress });
+  const ms = performance.now() - start;
+  for (const { cells, suppressed } of answer.rows) {
+    const c = campaigns.indexOf(String(cells[0]?.value));
+    if (suppressed)
+      throw new Error(`campaign ${c} is suppressed, yet it has ${expected.users[c]!} users`);
+    // P[|X| > 20 half-widths] is below e^-55 for a half-width at 95%.
+    const near = (i: number, exact: number): boolean =>
+      Math.abs(Number(cells[i]?.value) - exact) <= 20 * Number(cells[i]?.interval?.half_width);
+    if (!near(1, expected.users[c]!) || !near(2, expected.cents[c]! / 100)) {
+      throw new Error(`campaign ${c} is further from the exact answer than noise explains`);
+    }
+  }
+  if (answer.rows.length !== CAMPAIGNS) throw new Error('a campaign is missing');
+  return { ms, stages };
+}
+
+console.log(
+  JSON.stringify({
+    bench: 'query1',
+    node: process.version,
+    cpu: cpus()[0]?.model,
+    cores: cpus().length,
+    memory_gb: Math.round(totalmem() / 2 ** 30),
+  }),
+);
+const dir = mkdtempSync(join(tmpdir(), 'parley-bench-'));
+const expected = makeData(dir);
+const room = await openRoom({ directory: dir, say: (line) => console.error(line) });
+try {
+  const runs: Run[] = [];
+  for (let i = 0; i < RUNS; i += 1) runs.push(await timedRun(room, expected));
+  const times = runs.map((run) => run.ms).sort((a, b) => a - b);
+  const view = room.coordinatorView();
+  const round = (ms: number): number => Math.round(ms);
+  console.log(
+    JSON.stringify({
+      bench: 'query1',
+      users: [USERS, USERS],
+      rows_per_user: [ROWS_PER_USER, ROWS_PER_USER],
+      campaigns: CAMPAIGNS,
+      runs: RUNS,
+      ms_median: round(times[Math.floor(times.length / 2)]!),
+      ms_min: round(times[0]!),
+      ms_max: round(times.at(-1)!),
+      stages_end_at_ms: Object.fromEntries([...runs[0]!.stages].map(([k, v]) => [k, round(v)])),
+      bytes_sent_per_query: Object.fromEntries(
+        Object.entries(view.relayedBySender).map(([party, bytes]) => [
+          party,
+          Math.round(bytes / RUNS),
+        ]),
+      ),
+      peak_rss_mb: {
+        ...Object.fromEntries(room.roles.map((role) => [role.name, peakMb(role.pid)])),
+        analyst: peakMb(process.pid),
+      },
+    }),
+  );
+} finally {
+  await room.close();
+  rmSync(dir, { recursive: true });
+}
