@@ -10,7 +10,9 @@ const names = readdirSync(join(root, 'bench'))
   .map((f) => f.slice(0, -3));
 const [name, ...args] = process.argv.slice(2);
 if (name === undefined || !existsSync(join(root, 'bench', `${name}.ts`))) {
-  process.stderr.write(`usage: npm run bench -- NAME [options]\nNAME is one of: ${names.join(', ')}\n`);
+  process.stderr.write(
+    `usage: npm run bench -- NAME [options]\nNAME is one of: ${names.join(', ')}\n`,
+  );
   process.exit(64);
 }
 const build = spawnSync(process.execPath, [join(root, 'scripts/build.mjs')], { stdio: 'inherit' });

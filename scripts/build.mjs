@@ -30,12 +30,16 @@ for (const name of readdirSync(kernels)) {
   if (existsSync(target) && statSync(target).mtimeMs > newest(source)) continue;
   run(asc, [
     join('src/kernels', name, 'assembly/index.ts'),
-    '--outFile', target,
-    '--runtime', 'stub',
-    '--enable', 'simd',
+    '--outFile',
+    target,
+    '--runtime',
+    'stub',
+    '--enable',
+    'simd',
     '-O3',
     '--noAssert',
-    '--use', 'abort=',
+    '--use',
+    'abort=',
   ]);
 }
 if (!process.argv.includes('--kernels')) {

@@ -96,7 +96,8 @@ export function describePolicy(policy: Policy, digest: string): string {
     for (const [name, table] of Object.entries(party.tables)) {
       const unit = table.privacy_unit_column;
       lines.push(
-        `  ${name}: at most ${table.max_users} users, ${table.max_rows_per_user} rows each, by ${unit.kind} "${unit.name}"`,
+        `  ${name}: at most ${table.max_users} users, ${table.max_rows_per_user} rows each, ` +
+          `by ${unit.kind} "${unit.name}"`,
         `    columns ${Object.entries(table.columns)
           .map(([c, { type }]) => `${c} ${type}`)
           .join(', ')}`,

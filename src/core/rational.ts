@@ -48,7 +48,9 @@ export function parseDecimal(text: string): Rational {
   const [, sign, whole, frac = '', exp = '0'] = m;
   const power = Number(exp) - frac.length;
   const digits = BigInt(`${sign ?? ''}${whole ?? '0'}${frac}`);
-  return power >= 0 ? rational(digits * 10n ** BigInt(power)) : rational(digits, 10n ** BigInt(-power));
+  return power >= 0
+    ? rational(digits * 10n ** BigInt(power))
+    : rational(digits, 10n ** BigInt(-power));
 }
 
 /** `num/den`, or `num` alone for an integer; the canonical form in plans, ledgers and receipts. */

@@ -31,8 +31,9 @@ function columnOf(table: LocalTable, name: string): readonly [Float64Array, Uint
 }
 
 /**
- * The measure's value per slot and user, slot-major, exact integers: 0 or 1 for a count of non-NULL values, the (clamped)
- * value for a sum, 2x − (lower + upper) for a centred sum, and 0 where the column is NULL or the slot empty.
+ * The measure's value per slot and user, slot-major, exact integers: 0 or 1 for a count of non-NULL
+ * values, the (clamped) value for a sum, 2x − (lower + upper) for a centred sum, and 0 where the
+ * column is NULL or the slot empty.
  */
 export function measureValues(planned: PlannedMeasure, table: LocalTable): Float64Array {
   const { measure, clamp } = planned;
@@ -49,7 +50,7 @@ export function measureValues(planned: PlannedMeasure, table: LocalTable): Float
   return out;
 }
 
-/** SECURITY-neutral contract: coded operands stay exact in a double. */
+/** Coded operands stay exact in a double. */
 const EXACT = Number.MAX_SAFE_INTEGER;
 
 /**

@@ -2,11 +2,10 @@
  * WHERE with its names and literals resolved: a three-valued tree whose leaves belong to one table
  * or compare columns of the two. Literals are coded in the compared column's units, exactly.
  */
-import type { ParleyError } from '../core/errors.ts';
 import { compare as compareRational } from '../core/rational.ts';
 import type { ColumnPolicy } from '../policy/types.ts';
 import { daysOf, domainOf, exactNumber, scaledFloor, scaleOf, textIndex } from './coding.ts';
-import { refusal } from './hints.ts';
+import { badLiteral, mismatch, notBoolean } from './condition-errors.ts';
 import { COMPARE_BITS_MAX, HARD_RANGE } from './limits.ts';
 import { resolvePlain, type ResolvedColumn, type Scope, type TableIndex } from './names.ts';
 import { comparisonShape } from './pairs.ts';
@@ -111,24 +110,6 @@ export function resolveCondition(scope: Scope, condition: Condition): Logic {
     default:
       throw notBoolean(scope, condition.span);
   }
-}
-
-function fragmentOf(scope: Scope, span: Span): string {
-  return scope.sql.slice(span.from, span.to);
-}
-
-function notBoolean(scope: Scope, span: Span): ParleyError {
-  const hint = 'A condition is a comparison or a boolean column.';
-  return refusal('SQL_TYPE_MISMATCH', 'this is not a condition', fragmentOf(scope, span), hint);
-}
-
-function mismatch(scope: Scope, span: Span, hint: string): ParleyError {
-  const fragment = fragmentOf(scope, span);
-  return refusal('SQL_TYPE_MISMATCH', 'these values cannot be compared', fragment, hint);
-}
-
-function badLiteral(scope: Scope, span: Span, hint: string): ParleyError {
-  return refusal('SQL_BAD_LITERAL', 'a literal has no value', fragmentOf(scope, span), hint);
 }
 
 const ORDER_HINT = 'Text and booleans compare with = and <> only.';

@@ -11,6 +11,7 @@ import { rational } from '../../src/core/rational.ts';
 import { discreteLaplace as lawOf } from '../../src/dp/index.ts';
 import { discreteLaplace } from '../../src/protocols/sharing/index.ts';
 import { chiSquareTail, laplaceChiSquare } from '../support/chi-square.ts';
+import type { EnginePair } from '../support/engine.ts';
 import { enginePair } from '../support/engine.ts';
 import { runBoth } from '../support/memory-channel.ts';
 
@@ -103,9 +104,12 @@ describe('through two node processes', () => {
 describe('the test of the test', () => {
   const law = lawOf(rational(1n), 1n, 64);
   const ROWS = 10_000;
+  let pair: EnginePair;
+  beforeAll(async () => {
+    pair = await enginePair();
+  });
 
   async function draw(bitsOf: readonly [number | null, number | null]): Promise<number[]> {
-    const pair = await enginePair();
     const half = (side: 0 | 1) => async () => {
       const fill = bitsOf[side];
       const sharing = pair.sharing[side];

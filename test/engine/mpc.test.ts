@@ -59,7 +59,7 @@ function randomTable(
   for (const name of planSide.columns) {
     const column = columnsOf(policy, planSide)[name]!;
     const range = columnRange(column);
-    const [low, high] = [Number(range.min), Number(range.max)];
+    const [low, high] = [range.min, range.max];
     const narrow =
       column.type === 'date' ? [20_270, 20_275] : [Math.max(low, -50), Math.min(high, 50)];
     present[name] = valid.map((v) => (v === 1 && (!column.nullable || random() < 0.7) ? 1 : 0));
@@ -143,11 +143,7 @@ describe('shape', () => {
     const ids = (text: string, n: number): Uint8Array =>
       new Uint8Array(
         Buffer.concat(
-          Array.from({ length: n }, (_, i) =>
-            createHash('sha256')
-              .update(text + i)
-              .digest(),
-          ),
+          Array.from({ length: n }, (_, i) => createHash('sha256').update(`${text}${i}`).digest()),
         ),
       );
     const other = { ...randomTable(policy, plan, 1, randomOf(1), 40), ids: new Uint8Array() };
