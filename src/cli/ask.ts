@@ -1,22 +1,15 @@
 import type { Answer, Client } from '../client/index.ts';
 import { formatCsv, formatJson, formatTable } from '../client/index.ts';
-import { ParleyError } from '../core/errors.ts';
 import type { QueryRecord } from '../records/index.ts';
+import type { Format } from './options.ts';
 import { print, tell } from './output.ts';
 import type { ProgressLine } from './progress.ts';
 import { progressDisplay } from './progress.ts';
 
-export type Format = 'table' | 'json' | 'csv';
-
-/** @throws ParleyError BAD_ARGUMENT for an unknown format. */
-export function formatOf(text: string): Format {
-  if (text === 'table' || text === 'json' || text === 'csv') return text;
-  throw new ParleyError('BAD_ARGUMENT', 'the format is table, json or csv', { fragment: text });
-}
-
 export interface AskOptions {
   readonly epsilon?: string;
   readonly queryId?: string;
+  readonly signal?: AbortSignal;
   /** No progress on stderr. */
   readonly quiet: boolean;
 }
@@ -33,6 +26,7 @@ export async function ask(
     const answer = await client.answer(sql, {
       epsilon: options.epsilon ?? null,
       ...(options.queryId === undefined ? {} : { queryId: options.queryId }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
       onProgress: (record) => {
         last = record;
         display.update(linesOf(record));
@@ -44,19 +38,16 @@ export async function ask(
   }
 }
 
-/** Where each party stands: its stage, and beside it the bytes it has sent. */
-function linesOf(record: QueryRecord): ProgressLine[] {
+/** Every stage of every party so far, in the order they began, with the bytes the party has sent. */
+function linesOf({ progress }: QueryRecord): ProgressLine[] {
   const bytesOf = new Map(
-    record.progress.filter((p) => p.stage === 'link.bytes').map((p) => [p.party, p.done]),
+    progress.filter((p) => p.stage === 'link.bytes').map((p) => [p.party, p.done]),
   );
-  const stages = new Map(
-    record.progress.filter((p) => p.stage !== 'link.bytes').map((p) => [p.party, p]),
-  );
-  return [...stages.values()].map(({ party, stage, done, total }) => {
-    const bytes = bytesOf.get(party);
-    const sent = bytes === undefined ? '' : ` (${(bytes / 1e6).toFixed(1)} MB sent)`;
-    return { who: party, stage: `${stage}${sent}`, done, total };
-  });
+  return progress
+    .filter((p) => p.stage !== 'link.bytes')
+    .map(({ party, stage, done, total }) => {
+      return { who: party, stage, done, total, bytesSent: bytesOf.get(party) ?? null };
+    });
 }
 
 /** Prints a verified answer in one of the three formats, labels first for people. */

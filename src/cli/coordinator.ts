@@ -1,9 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { Command } from 'commander';
 import { pino } from 'pino';
-import { ParleyError } from '../core/errors.ts';
-import { startCoordinator } from '../coordinator/index.ts';
 import { readPacket } from './files.ts';
+import { portOf } from './options.ts';
 import { print, withErrors } from './output.ts';
 import { untilSignal } from './signals.ts';
 
@@ -11,7 +10,7 @@ interface CoordinatorFlags {
   readonly policy: string;
   readonly state: string;
   readonly host: string;
-  readonly port: string;
+  readonly port: number;
 }
 
 /** `parley coordinator`: relays ciphertext between nodes, takes signed queries from analysts. */
@@ -24,7 +23,7 @@ export function coordinatorCommand(): Command {
     .requiredOption('--policy <packet>', 'the signed policy packet')
     .requiredOption('--state <dir>', 'where records and the audit log live')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .option('--port <number>', 'port to listen on; 0 takes a free one', '7600')
+    .option('--port <number>', 'port to listen on; 0 takes a free one', portOf, 7600)
     .action((flags: CoordinatorFlags) =>
       withErrors(true, async () => {
         const log = pino(
@@ -33,14 +32,12 @@ export function coordinatorCommand(): Command {
         );
         const { packet, digest } = readPacket(flags.policy);
         mkdirSync(flags.state, { recursive: true, mode: 0o700 });
-        const port = Number(flags.port);
-        if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-          throw new ParleyError('BAD_ARGUMENT', 'a port is a number from 0 to 65535');
-        }
+        // Loaded here: other commands and --help do without the servers.
+        const { startCoordinator } = await import('../coordinator/index.ts');
         const coordinator = await startCoordinator({
           packet,
           host: flags.host,
-          port,
+          port: flags.port,
           dataDir: flags.state,
           log,
         });

@@ -33,8 +33,8 @@ const program = new Command('parley')
   );
 
 for (const command of program.commands) {
-  command.exitOverride();
-  for (const sub of command.commands) sub.exitOverride();
+  command.copyInheritedSettings(program);
+  for (const sub of command.commands) sub.copyInheritedSettings(program);
 }
 
 try {

@@ -4,13 +4,13 @@ import { Command } from 'commander';
 import { pino } from 'pino';
 import { fromHex } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
-import type { OnProgress } from '../core/progress.ts';
-import { importCsv, startParty } from '../party/index.ts';
 import type { ImportSummary } from '../party/index.ts';
 import { loadPartyKeys } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
 import { readPacket } from './files.ts';
-import { print, tell, withErrors } from './output.ts';
+import { coordinatorUrlOf } from './options.ts';
+import { print, withErrors } from './output.ts';
+import { importProgress } from './progress.ts';
 import { untilSignal } from './signals.ts';
 
 interface PartyFlags {
@@ -33,7 +33,7 @@ export function partyCommand(): Command {
     .requiredOption('--party <name>', 'which party of the policy this node is')
     .requiredOption('--keys <file>', 'its key file (parley keygen party)')
     .requiredOption('--state <dir>', 'where store and budget ledger live')
-    .requiredOption('--coordinator <url>', 'such as http://127.0.0.1:7600')
+    .requiredOption('--coordinator <url>', 'such as http://127.0.0.1:7600', coordinatorUrlOf)
     .option('--data <dir>', 'import <dir>/<table>.csv of every table first')
     .action((flags: PartyFlags) =>
       withErrors(true, async () => {
@@ -49,6 +49,10 @@ async function runParty(flags: PartyFlags): Promise<void> {
   );
   const { packet, policy, digest } = readPacket(flags.policy);
   const keys = loadPartyKeys(flags.keys);
+  // Loaded here: other commands and --help do without the database engine.
+  const { expectOwnKeys, startParty } = await import('../party/index.ts');
+  // Before anything is written.
+  expectOwnKeys(policy, { party: flags.party, keys });
   mkdirSync(flags.state, { recursive: true, mode: 0o700 });
   const storePath = join(flags.state, 'store.duckdb');
   const imported =
@@ -71,9 +75,10 @@ async function runParty(flags: PartyFlags): Promise<void> {
       imported,
     }),
   );
-  const signal = await untilSignal();
-  log.info({ signal }, 'stopping');
+  const ending = await Promise.race([untilSignal(), node.ended]);
+  log.info(typeof ending === 'string' ? { signal: ending } : {}, 'stopping');
   await node.close();
+  if (ending instanceof ParleyError) throw ending;
 }
 
 /** Imports every table of the party, all or nothing per file. @throws ParleyError DATA_*. */
@@ -83,14 +88,10 @@ async function importAll(
   data: string,
   storePath: string,
 ): Promise<readonly ImportSummary[]> {
-  const party = policy.parties.find((p) => p.name === flags.party);
-  if (party === undefined) {
-    throw new ParleyError('POLICY_FOREIGN', 'the policy does not name this party', {
-      party: flags.party,
-    });
-  }
+  const { importCsv } = await import('../party/index.ts');
+  const tables = policy.parties.find((p) => p.name === flags.party)?.tables ?? {};
   const summaries: ImportSummary[] = [];
-  for (const [tableName, table] of Object.entries(party.tables)) {
+  for (const [tableName, table] of Object.entries(tables)) {
     const file = join(data, `${tableName}.csv`);
     if (!existsSync(file)) {
       throw new ParleyError('FILE_NOT_FOUND', `there is no ${tableName}.csv in the data folder`, {
@@ -110,14 +111,4 @@ async function importAll(
     summaries.push(await importCsv(options));
   }
   return summaries;
-}
-
-/** One line per tenth of a long import. */
-function importProgress(tableName: string): OnProgress {
-  let next = 0.1;
-  return ({ done, total }) => {
-    if (total === 0 || done / total < next) return;
-    tell(`${tableName}: ${Math.round((100 * done) / total)}% read`);
-    next = done / total + 0.1;
-  };
 }

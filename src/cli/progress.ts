@@ -1,37 +1,56 @@
 import { tell } from './output.ts';
 
-/** One role's place in a running query. */
+/** One stage of one party in a running query. */
 export interface ProgressLine {
   readonly who: string;
   readonly stage: string;
+  /** Rows; a stage that counts none is 0 or 1 of 1. */
   readonly done: number;
   readonly total: number;
+  /** What the party has sent to the other so far; null before it says. */
+  readonly bytesSent: number | null;
 }
 
 /** Shows long work on stderr: one rewritten line on a terminal, one plain line per stage else. */
 export interface ProgressDisplay {
+  /** Takes all stages so far, each party's in the order they began. */
   update(lines: readonly ProgressLine[]): void;
   end(): void;
 }
 
-const BAR_CELLS = 16;
-
-export function progressDisplay(quiet: boolean): ProgressDisplay {
-  if (quiet) return { update: () => undefined, end: () => undefined };
-  return process.stderr.isTTY ? terminalDisplay() : plainDisplay();
+/** Where a display writes; `process.stderr` but for tests. */
+export interface ProgressTerminal {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
 }
 
-function terminalDisplay(): ProgressDisplay {
+const BAR_CELLS = 16;
+const COLUMNS_DEFAULT = 80;
+
+export function progressDisplay(
+  quiet: boolean,
+  terminal: ProgressTerminal = process.stderr,
+): ProgressDisplay {
+  if (quiet) return { update: () => undefined, end: () => undefined };
+  return terminal.isTTY === true ? rewrittenLine(terminal) : plainLines(terminal);
+}
+
+function rewrittenLine(terminal: ProgressTerminal): ProgressDisplay {
   let shown = false;
   const clear = (): void => {
-    if (shown) process.stderr.write('\r\u001b[2K');
+    if (shown) terminal.write('\r\u001b[2K');
     shown = false;
   };
   return {
     update(lines) {
-      const text = lines.map((line) => `${line.who} ${bar(line)} ${line.stage}`).join('   ');
+      const latest = new Map(lines.map((line) => [line.who, line]));
+      if (latest.size === 0) return;
+      const text = [...latest.values()]
+        .map((line) => `${line.who} ${bar(line)} ${line.stage}${sizes(line)}`)
+        .join('   ');
       clear();
-      process.stderr.write(text.slice(0, Math.max(20, process.stderr.columns - 1)));
+      terminal.write(text.slice(0, Math.max(20, (terminal.columns ?? COLUMNS_DEFAULT) - 1)));
       shown = true;
     },
     end: clear,
@@ -43,17 +62,49 @@ function bar({ done, total }: ProgressLine): string {
   return `[${'#'.repeat(filled)}${'.'.repeat(BAR_CELLS - filled)}]`;
 }
 
-function plainDisplay(): ProgressDisplay {
+function plainLines(terminal: ProgressTerminal): ProgressDisplay {
   const seen = new Set<string>();
   return {
     update(lines) {
-      for (const { who, stage, done, total } of lines) {
-        const key = `${who} ${stage}`;
-        if (done < total || seen.has(key)) continue;
+      for (const line of lines) {
+        const key = `${line.who} ${line.stage}`;
+        if (line.done < line.total || seen.has(key)) continue;
         seen.add(key);
-        tell(`  ${who}: ${stage} (${total})`);
+        terminal.write(`  ${line.who}: ${line.stage} done${sizes(line)}\n`);
       }
     },
     end: () => undefined,
+  };
+}
+
+/** ` 1,200 of 4,096 rows, 3.1 MB sent`, without what is not known. */
+function sizes({ done, total, bytesSent }: ProgressLine): string {
+  const rows = done < total ? `${count(done)} of ${count(total)} rows` : `${count(total)} rows`;
+  const parts = [
+    ...(total > 1 ? [rows] : []),
+    ...(bytesSent === null ? [] : [`${byteCount(bytesSent)} sent`]),
+  ];
+  return parts.length === 0 ? '' : `: ${parts.join(', ')}`;
+}
+
+function count(n: number): string {
+  return n.toLocaleString('en-US');
+}
+
+function byteCount(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** One line per tenth of a long import. */
+export function importProgress(
+  tableName: string,
+): (event: { readonly done: number; readonly total: number }) => void {
+  let next = 0.1;
+  return ({ done, total }) => {
+    if (total === 0 || done / total < next) return;
+    tell(`${tableName}: ${Math.round((100 * done) / total)}% of ${byteCount(total)} read`);
+    next = done / total + 0.1;
   };
 }

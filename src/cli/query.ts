@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { createClient } from '../client/index.ts';
 import { loadAnalystKeys } from '../policy/index.ts';
-import type { Format } from './ask.ts';
-import { ask, formatOf, printAnswer } from './ask.ts';
+import { coordinatorUrlOf, formatOption, type Format } from './options.ts';
+import { ask, printAnswer } from './ask.ts';
 import { readPacket } from './files.ts';
 import { withErrors } from './output.ts';
 
@@ -28,14 +28,13 @@ export function queryCommand(): Command {
     .requiredOption('--policy <packet>', 'your copy of the signed policy packet')
     .requiredOption('--analyst <name>', 'your name in the policy')
     .requiredOption('--keys <file>', 'your key file (parley keygen analyst)')
-    .requiredOption('--coordinator <url>', 'such as http://127.0.0.1:7600')
+    .requiredOption('--coordinator <url>', 'such as http://127.0.0.1:7600', coordinatorUrlOf)
     .option('--epsilon <decimal>', "what to spend; the policy's default otherwise")
     .option('--id <id>', 'query id, to repeat a question without a second charge')
-    .option('--format <table|json|csv>', 'how the answer is printed', 'table')
+    .addOption(formatOption())
     .option('--quiet', 'no progress')
     .action((sql: string, flags: QueryFlags) =>
       withErrors(flags.format === 'json', async () => {
-        const format: Format = formatOf(flags.format);
         const client = createClient({
           url: flags.coordinator,
           packet: readPacket(flags.policy).packet,
@@ -47,7 +46,7 @@ export function queryCommand(): Command {
           ...(flags.epsilon === undefined ? {} : { epsilon: flags.epsilon }),
           ...(flags.id === undefined ? {} : { queryId: flags.id }),
         });
-        printAnswer(answer, format);
+        printAnswer(answer, flags.format);
       }),
     );
 }

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
+import { ParleyError } from '../core/errors.ts';
 import { systemRng } from '../core/rng.ts';
 import type { AnalystKeys, PartyKeys } from '../policy/index.ts';
 import {
@@ -36,6 +37,7 @@ export interface Room {
   readonly state: string;
   /** What the coordinator has relayed and written down so far. */
   coordinatorView(): CoordinatorView;
+  /** Stops every role; may be called again. */
   close(): Promise<void>;
 }
 
@@ -54,6 +56,10 @@ export interface RoomOptions {
   readonly port?: number;
   /** Told what is happening, one short line each. */
   readonly say?: (text: string) => void;
+  /** Sees the signed policy before any process starts; may throw. */
+  readonly check?: (policy: Policy, policyDigest: string) => void;
+  /** Aborting it stops a start that is under way; an open room is closed by `close`. */
+  readonly signal?: AbortSignal;
 }
 
 interface Signed {
@@ -66,20 +72,24 @@ interface Signed {
 
 /**
  * Makes keys, completes and signs the policy, starts coordinator and party nodes, waits until all
- * are ready. @throws ParleyError of whichever role refuses to start; everything else is stopped.
+ * are ready. When it rejects, nothing runs and, unless `state` was given, nothing is left on disk.
+ * @throws ParleyError of whichever role refuses to start; CANCELLED; whatever `check` throws.
  */
 export async function openRoom(options: RoomOptions): Promise<Room> {
-  const draft = readText(join(options.directory, 'policy.yaml'));
+  const draft = readDraft(options.directory);
   const state = options.state ?? mkdtempSync(join(tmpdir(), 'parley-'));
   const roles: RoleProcess[] = [];
-  const close = async (): Promise<void> => {
+  const stopAll = async (): Promise<void> => {
     await Promise.all(roles.toReversed().map((role) => role.stop()));
     if (options.state === undefined) rmSync(state, { recursive: true, force: true });
   };
+  let closing: Promise<void> | null = null;
+  const close = (): Promise<void> => (closing ??= stopAll());
   try {
     mkdirSync(state, { recursive: true, mode: 0o700 });
     const signed = makeAndSign(draft, state);
     const { policy, digest } = verifyPacket(signed.packet);
+    options.check?.(policy, digest);
     options.say?.(`policy signed by ${policy.parties.map((p) => p.name).join(' and ')}`);
     const url = await startRoles(options, state, signed, policy, roles);
     return {
@@ -98,6 +108,17 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
   } catch (error) {
     await close();
     throw error;
+  }
+}
+
+function readDraft(directory: string): string {
+  try {
+    return readText(join(directory, 'policy.yaml'));
+  } catch (error) {
+    if (!(error instanceof ParleyError) || error.code !== 'FILE_NOT_FOUND') throw error;
+    throw new ParleyError(error.code, error.message, {
+      hint: 'a sandbox folder holds policy.yaml and data/<party>/<table>.csv',
+    });
   }
 }
 
@@ -150,10 +171,15 @@ async function startRoles(
 ): Promise<string> {
   const common = ['--policy', signed.packetFile];
   const port = `${options.port ?? 0}`;
+  // One role that does not start stops the others at once.
+  const failed = new AbortController();
+  const signals = options.signal === undefined ? [] : [options.signal];
+  const signal = AbortSignal.any([failed.signal, ...signals]);
   const coordinator = await startRole(
     'coordinator',
     ['coordinator', ...common, '--state', join(state, 'coordinator'), '--port', port],
     join(state, 'coordinator.log'),
+    signal,
   );
   roles.push(coordinator);
   const url = String(coordinator.ready['url']);
@@ -162,13 +188,17 @@ async function startRoles(
     const args = ['party', ...common, '--party', name, '--coordinator', url];
     args.push('--keys', signed.partyKeyFiles.get(name) ?? '', '--state', join(state, name));
     args.push('--data', join(options.directory, 'data', name));
-    const role = await startRole(name, args, join(state, `${name}.log`));
+    const role = await startRole(name, args, join(state, `${name}.log`), signal);
     roles.push(role);
     options.say?.(`${name} (process ${role.pid}) imported ${importedWords(role)}`);
   });
-  const done = await Promise.allSettled(starts);
-  const failed = done.find((d) => d.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
+  try {
+    await Promise.all(starts);
+  } catch (error) {
+    failed.abort();
+    await Promise.allSettled(starts);
+    throw error;
+  }
   return url;
 }
 

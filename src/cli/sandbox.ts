@@ -1,19 +1,20 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { createClient } from '../client/index.ts';
-import { ParleyError } from '../core/errors.ts';
-import { ask, formatOf, printAnswer } from './ask.ts';
-import { print, tell, withErrors } from './output.ts';
+import { planQuery } from '../sql/index.ts';
+import { ask, printAnswer } from './ask.ts';
+import { formatOption, portOf, type Format } from './options.ts';
+import { EXIT_USAGE, print, tell, withErrors } from './output.ts';
 import type { Room } from './room.ts';
 import { openRoom, SANDBOX_ANALYST } from './room.ts';
-import { untilSignal } from './signals.ts';
+import { abortOnSignal } from './signals.ts';
 
 interface SandboxFlags {
   readonly query?: string;
   readonly serve?: boolean;
-  readonly format: string;
+  readonly format: Format;
   readonly epsilon?: string;
   readonly state?: string;
-  readonly port?: string;
+  readonly port?: number;
   readonly quiet?: boolean;
 }
 
@@ -27,43 +28,62 @@ export function sandboxCommand(): Command {
     )
     .argument('<dir>', 'holds policy.yaml and data/<party>/<table>.csv')
     .option('--query <sql>', 'ask this and stop')
-    .option('--serve', 'stay up and print the addresses')
-    .option('--format <table|json|csv>', 'how the answer is printed', 'table')
+    .addOption(new Option('--serve', 'stay up and print the addresses').conflicts('query'))
+    .addOption(formatOption())
     .option('--epsilon <decimal>', "what to spend; the policy's default otherwise")
     .option('--state <dir>', 'keep keys, stores, ledgers and logs here')
-    .option('--port <number>', 'port of the coordinator with --serve; a free one otherwise')
+    .option('--port <number>', 'port of the coordinator; a free one otherwise', portOf)
     .option('--quiet', 'no progress')
-    .action((directory: string, flags: SandboxFlags) =>
-      withErrors(flags.format === 'json', async () => {
-        const format = formatOf(flags.format);
-        if (flags.query === undefined && flags.serve !== true) {
-          throw new ParleyError('BAD_ARGUMENT', 'a sandbox needs --query "SELECT ..." or --serve');
-        }
-        const quiet = flags.quiet === true || format !== 'table';
-        const room = await openRoom({
-          directory,
-          say: quiet ? () => undefined : tell,
-          ...(flags.state === undefined ? {} : { state: flags.state }),
-          ...(flags.port === undefined ? {} : { port: Number(flags.port) }),
+    .action(async (directory: string, flags: SandboxFlags, command: Command) => {
+      if (flags.query === undefined && flags.serve !== true) {
+        command.error('error: a sandbox needs --query "SELECT ..." or --serve', {
+          exitCode: EXIT_USAGE,
         });
-        const stopOnSignal = untilSignal().then(() => room.close());
-        try {
-          if (flags.query !== undefined) {
-            const { answer } = await ask(clientOf(room), flags.query, {
-              quiet,
-              ...(flags.epsilon === undefined ? {} : { epsilon: flags.epsilon }),
-            });
-            printAnswer(answer, format);
-          }
-          if (flags.serve === true) {
-            print(addresses(room));
-            await stopOnSignal;
-          }
-        } finally {
-          await room.close();
-        }
-      }),
-    );
+      }
+      await withErrors(flags.format === 'json', () => runSandbox(directory, flags));
+    });
+}
+
+async function runSandbox(directory: string, flags: SandboxFlags): Promise<void> {
+  const { query, format, epsilon } = flags;
+  const quiet = flags.quiet === true || format !== 'table';
+  const signal = abortOnSignal();
+  const room = await openRoom({
+    directory,
+    signal,
+    say: quiet ? () => undefined : tell,
+    // A query that will be refused is refused before anything is imported.
+    check: (policy, digest) => {
+      if (query !== undefined) planQuery(policy, digest, query, { epsilon: epsilon ?? null });
+    },
+    ...(flags.state === undefined ? {} : { state: flags.state }),
+    ...(flags.port === undefined ? {} : { port: flags.port }),
+  });
+  try {
+    if (query === undefined) await serve(room, format, signal);
+    else {
+      const { answer } = await ask(clientOf(room), query, {
+        quiet,
+        signal,
+        ...(epsilon === undefined ? {} : { epsilon }),
+      });
+      printAnswer(answer, format);
+    }
+  } finally {
+    await room.close();
+  }
+}
+
+/** Prints where everything is and stays until a signal. */
+async function serve(room: Room, format: Format, signal: AbortSignal): Promise<void> {
+  print(format === 'json' ? JSON.stringify(addressDocument(room)) : addresses(room));
+  for (const role of room.roles) {
+    void role.ended.then(() => {
+      if (!signal.aborted) tell(`${role.name} (process ${role.pid}) has ended`);
+    });
+  }
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
 }
 
 /** The sandbox's own analyst, pinned to the packet the sandbox signed. */
@@ -74,6 +94,20 @@ export function clientOf(room: Room): ReturnType<typeof createClient> {
     analyst: SANDBOX_ANALYST,
     keys: room.analystKeys,
   });
+}
+
+function addressDocument(room: Room): Record<string, unknown> {
+  return {
+    event: 'ready',
+    role: 'sandbox',
+    url: room.url,
+    policy: room.packetFile,
+    policy_digest: room.policyDigest,
+    analyst: SANDBOX_ANALYST,
+    keys: room.analystKeysFile,
+    state: room.state,
+    processes: Object.fromEntries(room.roles.map(({ name, pid }) => [name, pid])),
+  };
 }
 
 function addresses(room: Room): string {

@@ -60,5 +60,7 @@ export interface Answer extends AnswerTable {
   /** Epsilon this query spent, or null when differential privacy is off. */
   readonly epsilonSpent: string | null;
   readonly deltaSpent: string | null;
+  /** The least any party's signed receipt leaves of the room's budget; null when there is none. */
+  readonly budgetLeft: { readonly epsilon: string; readonly delta: string } | null;
   readonly receipts: readonly SignedReceipt[];
 }

@@ -1,5 +1,13 @@
 import { toBase64Url, fromUtf8 } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
+import {
+  compare,
+  formatRational,
+  parseDecimal,
+  parseRational,
+  sub,
+  ZERO,
+} from '../core/rational.ts';
 import { systemRng } from '../core/rng.ts';
 import { canonicalJson, packetOf, verifyPacket, type AnalystKeys } from '../policy/index.ts';
 import type { Policy, PolicyPacket } from '../policy/types.ts';
@@ -14,6 +22,7 @@ import {
   submissionDigest,
   type QueryRecord,
   type RoomDocument,
+  type SignedReceipt,
   type SignedSubmission,
 } from '../records/index.ts';
 import { planDigest, planQuery, type Plan } from '../sql/index.ts';
@@ -271,6 +280,28 @@ function expectFits(plan: Plan): void {
   }
 }
 
+/** What is left of the budget after the party that has spent most; signed figures, never below 0. */
+function budgetLeft(policy: Policy, receipts: readonly SignedReceipt[]): Answer['budgetLeft'] {
+  const dp = policy.rules.differential_privacy;
+  if (dp === 'off') return null;
+  const left = (budget: string, spent: readonly string[]): string => {
+    const rest = spent.map((amount) => sub(parseDecimal(budget), parseRational(amount)));
+    const least = rest.reduce((a, b) => (compare(a, b) <= 0 ? a : b));
+    return formatRational(compare(least, ZERO) < 0 ? ZERO : least);
+  };
+  const spent = receipts.map(({ document }) => document.spent);
+  return {
+    epsilon: left(
+      dp.epsilon_budget,
+      spent.map((s) => s.epsilon),
+    ),
+    delta: left(
+      dp.delta_budget,
+      spent.map((s) => s.delta),
+    ),
+  };
+}
+
 async function answerQuery(
   session: Session,
   sql: string,
@@ -309,6 +340,7 @@ async function answerQuery(
     session: verified.session,
     epsilonSpent: plan.privacy.differential?.epsilon ?? null,
     deltaSpent: plan.privacy.differential?.delta ?? null,
+    budgetLeft: budgetLeft(policy, verified.receipts),
     receipts: verified.receipts,
   };
 }

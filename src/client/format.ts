@@ -71,10 +71,7 @@ export function formatTable(answer: AnswerTable): string {
 }
 
 /** The answer as one JSON document, for {@link formatJson} or to build on. */
-export function answerDocument(
-  answer: Answer,
-  budgetLeft: { readonly epsilon: string; readonly delta: string } | null = null,
-): object {
+export function answerDocument(answer: Answer): object {
   return {
     query_id: answer.queryId,
     room: answer.plan.room,
@@ -88,7 +85,7 @@ export function answerDocument(
     groups_suppressed: answer.groupsSuppressed,
     epsilon_spent: answer.epsilonSpent,
     delta_spent: answer.deltaSpent,
-    budget_left: budgetLeft,
+    budget_left: answer.budgetLeft,
     confidence_level: answer.plan.privacy.confidenceLevel,
     receipts: answer.receipts,
   };
@@ -97,14 +94,9 @@ export function answerDocument(
 /**
  * The answer for a program: one indented JSON document with columns and their types, rows with
  * every cell's interval and mechanism, what was spent, and the signed receipts.
- *
- * @param budgetLeft - what the parties said is left, where known.
  */
-export function formatJson(
-  answer: Answer,
-  budgetLeft: { readonly epsilon: string; readonly delta: string } | null = null,
-): string {
-  return `${JSON.stringify(answerDocument(answer, budgetLeft), null, 2)}\n`;
+export function formatJson(answer: Answer): string {
+  return `${JSON.stringify(answerDocument(answer), null, 2)}\n`;
 }
 
 /** RFC 4180 section 2.6 and 2.7; a lone empty string is quoted to differ from NULL. */

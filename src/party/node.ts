@@ -55,6 +55,8 @@ export interface PartyContext {
 export interface PartyNode {
   /** Stops taking queries, lets running ones end for at most `graceMs`, and lets go of files. */
   close(graceMs?: number): Promise<void>;
+  /** Settles when the node has left the room for good: null after `close`, else why. */
+  readonly ended: Promise<ParleyError | null>;
 }
 
 /**
@@ -103,7 +105,11 @@ export async function startPartyWith(options: PartyOptions, rng: Rng): Promise<P
   }
 }
 
-function expectOwnKeys(policy: Policy, { party, keys }: PartyOptions): void {
+/** @throws ParleyError POLICY_FOREIGN when the policy does not name this party with these keys. */
+export function expectOwnKeys(
+  policy: Policy,
+  { party, keys }: Pick<PartyOptions, 'party' | 'keys'>,
+): void {
   const own = policy.parties.find((p) => p.name === party);
   if (own === undefined) {
     throw new ParleyError('POLICY_FOREIGN', 'the policy does not name this party', { party });
@@ -208,6 +214,7 @@ function serve(context: PartyContext): PartyNode {
     }
   });
   return {
+    ended: context.relay.closed,
     async close(graceMs = 10_000) {
       closing = true;
       const timer = setTimeout(() => {

@@ -2,6 +2,7 @@ import { concat, fromHex, toHex, utf8 } from '../core/bytes.ts';
 import { asParleyError, expect, ParleyError } from '../core/errors.ts';
 import type { Channel } from '../core/channel.ts';
 import type { OnProgress } from '../core/progress.ts';
+import { formatRational } from '../core/rational.ts';
 import { noiseRecord } from '../dp/index.ts';
 import { openSharing, runPlan } from '../engine/mpc/index.ts';
 import type { OutputShare } from '../engine/types.ts';
@@ -203,6 +204,10 @@ export class QuerySession {
         ledger_after: go.document.ledger_after,
         noise: noiseRecord(releaseRuleOf(plan), calibration) as unknown as Record<string, Json>,
         share_digest: digest,
+        spent: {
+          epsilon: formatRational(ledger.spent.epsilon),
+          delta: formatRational(ledger.spent.delta),
+        },
         software: SOFTWARE,
       },
       keys.identity.privateKey,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isErrorCode, ParleyError, type ErrorCode, type ErrorDocument } from '../core/errors.ts';
+import { parseRational } from '../core/rational.ts';
 import { canonicalJson } from '../policy/canonical.ts';
 import { NOISE_BYTES_MAX, SHARE_BYTES_MAX, SQL_BYTES_MAX, TEXT_CHARS_MAX } from './limits.ts';
 import type {
@@ -25,6 +26,17 @@ const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 /** Query ids: 16 to 64 characters of base64url's alphabet. */
 export const QUERY_ID = /^[A-Za-z0-9_-]{16,64}$/;
 const queryId = z.string().regex(QUERY_ID);
+/** A non-negative rational in lowest terms, as `formatRational` writes it. */
+const amount = z
+  .string()
+  .max(401)
+  .refine((text) => {
+    try {
+      return parseRational(text).num >= 0n;
+    } catch {
+      return false;
+    }
+  });
 
 /** Canonical base64url of at most `bytesMax` bytes; the decoder checks the length it needs. */
 const base64Url = (bytesMax: number): z.ZodString =>
@@ -94,6 +106,7 @@ export const receiptSchema: z.ZodType<Receipt> = z.strictObject({
   ledger_after: digest,
   noise,
   share_digest: digest,
+  spent: z.strictObject({ epsilon: amount, delta: amount }),
   software: z.string().min(1).max(100),
 });
 

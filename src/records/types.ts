@@ -59,6 +59,8 @@ export interface Receipt {
   readonly noise: { readonly [key: string]: Json };
   /** SHA-256 hex over the sealed share: `enc ‖ ciphertext`. */
   readonly share_digest: string;
+  /** What the party's ledger has spent in all, this query included; `num/den`. */
+  readonly spent: { readonly epsilon: string; readonly delta: string };
   readonly software: string;
 }
 

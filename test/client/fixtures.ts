@@ -136,6 +136,7 @@ export async function answeredRecord(
         ledger_after: go.ledger_after,
         noise,
         share_digest: shareDigest({ ...sealed, party }),
+        spent: { epsilon: '1/2', delta: '1/20000000' },
         software: 'parley test',
       };
       return {

@@ -210,6 +210,7 @@ export async function answerOf(
       ledger_after: own.ledger_after,
       noise: { mechanism: 'test' },
       share_digest: shareDigest(sealed),
+      spent: { epsilon: '0', delta: '0' },
       software: 'test',
       ...edit,
     },

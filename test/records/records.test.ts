@@ -84,6 +84,7 @@ const receipt: Receipt = {
   ledger_after: hash('03'),
   noise: { mechanism: 'off' },
   share_digest: hash('06'),
+  spent: { epsilon: '1/2', delta: '1/20000000' },
   software: 'parley 0.1.0',
 };
 const signedReceipt = signReceipt(receipt, partyKeys('shopgood').identity.privateKey);

@@ -24,11 +24,13 @@ export class BadRowsError extends ParleyError {
   /** Problems in all. */
   readonly total: number;
 
-  constructor(problems: readonly ImportProblem[], total: number) {
+  /** @param party - whose file it is, where that is known. */
+  constructor(problems: readonly ImportProblem[], total: number, party?: string) {
     const first = problems[0];
     const more = total === 1 ? '' : ', and more like it';
     super('DATA_BAD_ROWS', `nothing was imported: ${first ? formatProblem(first) : ''}${more}`, {
       hint: 'mend the rows listed and import the file again',
+      ...(party === undefined ? {} : { party }),
     });
     this.problems = problems;
     this.total = total;

@@ -1,0 +1,26 @@
+import { InvalidArgumentError, Option } from 'commander';
+
+export type Format = 'table' | 'json' | 'csv';
+
+/** `--format`; another word is wrong usage. */
+export function formatOption(): Option {
+  return new Option('--format <format>', 'how the answer is printed')
+    .choices(['table', 'json', 'csv'])
+    .default('table');
+}
+
+/** A port as the operating system takes it. @throws InvalidArgumentError: wrong usage. */
+export function portOf(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= 65_535)) throw new InvalidArgumentError('A port is a number from 0 to 65535.');
+  return port;
+}
+
+/** Base address of a coordinator. @throws InvalidArgumentError: wrong usage. */
+export function coordinatorUrlOf(text: string): string {
+  const { protocol } = URL.canParse(text) ? new URL(text) : { protocol: '' };
+  if (protocol !== 'http:' && protocol !== 'https:') {
+    throw new InvalidArgumentError('It is an address such as http://127.0.0.1:7600.');
+  }
+  return text;
+}
