@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ErrorDetail } from '../core/errors.ts';
-import { isErrorCode, ParleyError } from '../core/errors.ts';
+import { expect, isErrorCode, ParleyError } from '../core/errors.ts';
 import type { ImportProblem } from '../party/index.ts';
 // The file itself: the whole room would load the database engine for every command.
 import { BadRowsError } from '../party/store/problems.ts';
@@ -52,6 +52,7 @@ export async function startRole(
   signal.addEventListener('abort', cancel, { once: true });
   if (signal.aborted) cancel();
   try {
+    expect(child.stdout !== null, 'stdout is a pipe');
     const ready = await firstLine(name, child.stdout, ended);
     if (signal.aborted) throw new ParleyError('CANCELLED', 'the start was cancelled');
     if (ready['event'] !== 'ready') throw errorOf(name, ready);

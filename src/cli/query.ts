@@ -11,7 +11,7 @@ interface QueryFlags {
   readonly analyst: string;
   readonly keys: string;
   readonly coordinator: string;
-  readonly format: string;
+  readonly format: Format;
   readonly epsilon?: string;
   readonly id?: string;
   readonly quiet?: boolean;

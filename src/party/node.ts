@@ -7,6 +7,7 @@ import { systemRng } from '../core/rng.ts';
 import type { KeyPair } from '../policy/index.ts';
 import { signBytes, verifyPacket } from '../policy/index.ts';
 import type { Policy, PolicyPacket } from '../policy/types.ts';
+import type { SignedGo } from '../records/index.ts';
 import type { Relay, TraceEvent } from '../transport/index.ts';
 import { connectRelay } from '../transport/index.ts';
 import type { FromCoordinator, ToCoordinator } from './control.ts';
@@ -20,6 +21,9 @@ import { vetSubmission } from './vet.ts';
 
 /** LOCAL. Queries a node works on at once; more are refused before they cost anything. */
 const QUERIES_MAX = 4;
+
+/** LOCAL. Longest from a vetted query to everybody's goes; longer than the coordinator waits. */
+const AGREE_TIMEOUT_MS = 60_000;
 
 export interface PartyOptions {
   readonly packet: PolicyPacket;
@@ -140,19 +144,30 @@ function datasetOf(policy: Policy, party: string, store: Store): (table: string)
 }
 
 function serve(context: PartyContext): PartyNode {
-  const sessions = new Map<string, QuerySession>();
+  const sessions = new Map<
+    string,
+    { readonly session: QuerySession; readonly late: NodeJS.Timeout }
+  >();
   const running = new Set<Promise<void>>();
   let closing = false;
   const send = (message: ToCoordinator): void => {
     context.relay.sendControl(message);
   };
-  const fail = (type: 'refuse' | 'fail', queryId: string, thrown: unknown): void => {
+  const report = (type: 'refuse' | 'fail', queryId: string, thrown: unknown): void => {
     const error = asParleyError(thrown);
-    context.log.warn({ query_id: queryId, code: error.code, fault: error.fault }, error.message);
-    if (error.code === 'INTERNAL')
-      context.log.error({ query_id: queryId, err: error.cause ?? error }, 'bug');
-    sessions.delete(queryId);
+    const { code, fault } = error;
+    context.log.warn({ query_id: queryId, code, fault }, error.message);
+    if (code === 'INTERNAL') {
+      context.log.error({ query_id: queryId, err: error.cause ?? error }, 'a bug of this node');
+    }
     send({ type, query_id: queryId, error: error.toJSON() });
+  };
+  const forget = (queryId: string): void => {
+    const entry = sessions.get(queryId);
+    if (entry === undefined) return;
+    clearTimeout(entry.late);
+    entry.session.cancel();
+    sessions.delete(queryId);
   };
   const admit = (message: Extract<FromCoordinator, { type: 'query' }>): void => {
     const queryId = message.submission.document.query_id;
@@ -165,63 +180,64 @@ function serve(context: PartyContext): PartyNode {
       }
       const query = vetSubmission(message.submission, message.plan_digest, context);
       context.ledger.expectAffordable(query.price, context.budget);
-      sessions.set(queryId, new QuerySession(context, query));
+      const late = setTimeout(() => {
+        forget(queryId);
+        report('fail', queryId, new ParleyError('TIMEOUT', 'the parties did not agree in time'));
+      }, AGREE_TIMEOUT_MS);
+      sessions.set(queryId, { session: new QuerySession(context, query), late });
       send({ type: 'ready', query_id: queryId });
     } catch (error) {
-      fail('refuse', queryId, error);
+      report('refuse', queryId, error);
     }
   };
-  const start = (
-    session: QuerySession,
-    message: Extract<FromCoordinator, { type: 'gos' }>,
-  ): void => {
-    const run = session.run(message.gos).then(
-      (answer) => {
-        sessions.delete(message.query_id);
-        send(answer);
-      },
-      (error: unknown) => {
-        fail('fail', message.query_id, error);
-      },
-    );
-    running.add(run);
-    void run.finally(() => running.delete(run));
+  const start = (queryId: string, gos: readonly SignedGo[]): void => {
+    const entry = sessions.get(queryId);
+    if (entry?.session.state !== 'reserved') return;
+    clearTimeout(entry.late);
+    const run = entry.session.run(gos).then(send, (error: unknown) => {
+      report('fail', queryId, error);
+    });
+    const settled = run.finally(() => {
+      forget(queryId);
+      running.delete(settled);
+    });
+    running.add(settled);
   };
-  const dispatch = (message: FromCoordinator): void => {
-    if (message.type === 'query') {
-      admit(message);
-      return;
-    }
-    const session = sessions.get(message.query_id);
-    if (session === undefined) return;
-    if (message.type === 'gos') start(session, message);
-    else if (message.type === 'abort') {
-      session.cancel();
-      sessions.delete(message.query_id);
-    } else {
-      try {
-        send({ type: 'go', query_id: message.query_id, go: session.reserve() });
-      } catch (error) {
-        fail('refuse', message.query_id, error);
-      }
+  const reserve = (queryId: string): void => {
+    const entry = sessions.get(queryId);
+    if (entry?.session.state !== 'vetted') return;
+    try {
+      send({ type: 'go', query_id: queryId, go: entry.session.reserve() });
+    } catch (error) {
+      forget(queryId);
+      report('refuse', queryId, error);
     }
   };
   context.relay.onControl((raw) => {
     try {
-      dispatch(parseControl(raw));
+      const message = parseControl(raw);
+      if (message.type === 'query') admit(message);
+      else if (message.type === 'reserve') reserve(message.query_id);
+      else if (message.type === 'gos') start(message.query_id, message.gos);
+      else forget(message.query_id);
     } catch (error) {
       context.log.warn({ code: asParleyError(error).code }, 'control message ignored');
     }
+  });
+  // A coordinator that is gone has ended its queries; what was reserved stays charged.
+  context.relay.onConnection((connected) => {
+    if (!connected) for (const queryId of [...sessions.keys()]) forget(queryId);
   });
   return {
     ended: context.relay.closed,
     async close(graceMs = 10_000) {
       closing = true;
       const timer = setTimeout(() => {
-        for (const session of sessions.values()) session.cancel();
+        for (const queryId of [...sessions.keys()]) forget(queryId);
       }, graceMs);
       await Promise.allSettled(running);
       clearTimeout(timer);
+      for (const queryId of [...sessions.keys()]) forget(queryId);
       await context.relay.close();
       context.ledger.close();
       context.store.close();

@@ -26,7 +26,8 @@ export const SOFTWARE = 'parley/0.1.0';
 /** Decimal places kept of a progress report's rate: one report per stage and this many percent. */
 const PROGRESS_STEP = 0.05;
 
-type State = 'vetted' | 'reserved' | 'running' | 'over';
+/** Where a query stands at one party; it only moves forward. */
+export type SessionState = 'vetted' | 'reserved' | 'running' | 'over';
 
 /**
  * One query at one party, from a vetted question to a signed receipt. Each step is taken once and in order;
@@ -36,12 +37,16 @@ export class QuerySession {
   readonly #context: PartyContext;
   readonly query: VettedQuery;
   readonly #cancel = new AbortController();
-  #state: State = 'vetted';
+  #state: SessionState = 'vetted';
   #go: SignedGo | null = null;
 
   constructor(context: PartyContext, query: VettedQuery) {
     this.#context = context;
     this.query = query;
+  }
+
+  get state(): SessionState {
+    return this.#state;
   }
 
   /** Charges the ledger durably and consents. @throws ParleyError BUDGET_EXHAUSTED, STORAGE_FAILED. */
@@ -118,7 +123,7 @@ export class QuerySession {
     this.#cancel.abort();
   }
 
-  #step(from: State, to: State): void {
+  #step(from: SessionState, to: SessionState): void {
     if (this.#state !== from) {
       throw new ParleyError('FRAME_MALFORMED', 'the coordinator sent a step out of order');
     }

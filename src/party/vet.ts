@@ -3,9 +3,10 @@ import type { Rational } from '../core/rational.ts';
 import { parseRational, ZERO } from '../core/rational.ts';
 import type { Calibration, ReleaseRule } from '../dp/index.ts';
 import { calibrate } from '../dp/index.ts';
+import { CAPACITY_MAX, PAYLOAD_BYTES_MAX, planSizes } from '../engine/mpc/index.ts';
 import type { Policy } from '../policy/types.ts';
 import type { SignedSubmission, Submission } from '../records/index.ts';
-import { submissionDigest, verifySubmission } from '../records/index.ts';
+import { SHARE_BYTES_MAX, submissionDigest, verifySubmission } from '../records/index.ts';
 import type { Plan, Side } from '../sql/index.ts';
 import { planDigest, planQuery } from '../sql/index.ts';
 
@@ -28,10 +29,46 @@ export function releaseRuleOf(plan: Plan): ReleaseRule {
 }
 
 /**
+ * Refuses what would fail in the middle of a run, after both parties have paid for it.
+ * @throws ParleyError POLICY_OUT_OF_RANGE, SQL_TOO_LARGE, DOMAIN_TOO_LARGE.
+ */
+function expectRunnable(plan: Plan): void {
+  for (const { party, table, capacity } of plan.sides) {
+    if (capacity <= CAPACITY_MAX) continue;
+    throw new ParleyError(
+      'POLICY_OUT_OF_RANGE',
+      'a table declares more users than one join takes',
+      {
+        party,
+        path: `tables.${table}.max_users`,
+        hint: `this version joins tables of at most ${CAPACITY_MAX} declared users`,
+      },
+    );
+  }
+  const { payloadBytes, shareBytes } = planSizes(plan);
+  if (payloadBytes > PAYLOAD_BYTES_MAX) {
+    throw new ParleyError(
+      'SQL_TOO_LARGE',
+      'the query needs more of each user than a join carries',
+      {
+        party: plan.sides[1].party,
+        hint: 'use fewer columns of this party, or agree on a smaller max_rows_per_user',
+      },
+    );
+  }
+  if (shareBytes > SHARE_BYTES_MAX) {
+    throw new ParleyError('DOMAIN_TOO_LARGE', 'the answer has more cells than a share carries', {
+      hint: 'select fewer aggregates or group by fewer columns',
+    });
+  }
+}
+
+/**
  * Derives the plan and its price again; the coordinator's word counts for nothing.
  * @throws ParleyError REQUEST_UNSIGNED, ANALYST_UNKNOWN, POLICY_MISMATCH, every code of `planQuery`,
  *   PLAN_MISMATCH when the coordinator planned something else, BAD_ARGUMENT when the plan does not
- *   involve this party.
+ *   involve this party, POLICY_OUT_OF_RANGE, SQL_TOO_LARGE and DOMAIN_TOO_LARGE when the plan is
+ *   larger than a run can be.
  */
 export function vetSubmission(
   signed: SignedSubmission,
@@ -50,6 +87,7 @@ export function vetSubmission(
   if (index !== 0 && index !== 1) {
     throw new ParleyError('BAD_ARGUMENT', 'this query does not involve this party');
   }
+  expectRunnable(plan);
   const { differential } = plan.privacy;
   return {
     submission,
