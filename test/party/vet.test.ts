@@ -14,6 +14,7 @@ import { OPEN_RULES } from '../support/room-policy.ts';
 
 const SQL = `SELECT campaign_id, COUNT(DISTINCT hashed_email), SUM(total_spent)
   FROM joined_data WHERE exposure_date < purchase_date GROUP BY campaign_id`;
+const COUNT = 'SELECT COUNT(DISTINCT hashed_email) FROM joined_data';
 const room = sampleRoom();
 
 function submissionFor(policy: Policy, changes: Partial<Submission> = {}): SignedSubmission {
@@ -65,13 +66,13 @@ describe('vetting', () => {
     const other = planDigest(planOf(room.policy, SQL.replace('<', '<=')));
     expect(other).not.toBe(digest);
     for (const claimed of [other, '', digest.toUpperCase(), '0'.repeat(64)]) {
-      expect(() => vetSubmission(submissionFor(room.policy), claimed, own)).toThrowError(
+      expect(() => vetSubmission(submissionFor(room.policy), claimed, own)).toThrow(
         expect.objectContaining({ code: 'PLAN_MISMATCH', fault: 'peer' }),
       );
     }
     // The digest of the text before it was changed, and of another epsilon.
     const dearer = submissionFor(room.policy, { epsilon: '1' });
-    expect(() => vetSubmission(dearer, digest, own)).toThrowError(
+    expect(() => vetSubmission(dearer, digest, own)).toThrow(
       expect.objectContaining({ code: 'PLAN_MISMATCH' }),
     );
   });
@@ -94,7 +95,7 @@ describe('vetting', () => {
       ],
     ];
     for (const [code, signed] of refusals) {
-      expect(() => vetSubmission(signed, digest, own), code).toThrowError(
+      expect(() => vetSubmission(signed, digest, own), code).toThrow(
         expect.objectContaining({ code }),
       );
     }
@@ -103,10 +104,10 @@ describe('vetting', () => {
   it('refuses what the policy does not admit, whatever the coordinator planned', () => {
     const star = submissionFor(room.policy, { sql: 'SELECT * FROM joined_data' });
     const dear = submissionFor(room.policy, { epsilon: '1.5' });
-    expect(() => vetSubmission(star, digest, own)).toThrowError(
+    expect(() => vetSubmission(star, digest, own)).toThrow(
       expect.objectContaining({ code: 'SQL_SELECT_STAR' }),
     );
-    expect(() => vetSubmission(dear, digest, own)).toThrowError(
+    expect(() => vetSubmission(dear, digest, own)).toThrow(
       expect.objectContaining({ code: 'EPSILON_OVER_LIMIT' }),
     );
   });
@@ -133,7 +134,7 @@ describe('vetting', () => {
       ],
     };
     expect(vet(policy, SQL, 'newsnow').peer).toBe('shopgood');
-    expect(() => vet(policy, SQL, 'adtech')).toThrowError(
+    expect(() => vet(policy, SQL, 'adtech')).toThrow(
       expect.objectContaining({ code: 'BAD_ARGUMENT' }),
     );
   });
@@ -167,8 +168,8 @@ function resized(
 
 describe('plans that no run could carry', () => {
   it('a table with more declared users than one join takes', () => {
-    expect(vet(resized({ maxUsers: CAPACITY_MAX }), SQL).plan.sides[0].capacity).toBe(2 ** 20);
-    expect(() => vet(resized({ maxUsers: CAPACITY_MAX + 1 }), SQL)).toThrowError(
+    expect(vet(resized({ maxUsers: CAPACITY_MAX }), COUNT).plan.sides[0].capacity).toBe(2 ** 20);
+    expect(() => vet(resized({ maxUsers: CAPACITY_MAX + 1 }), COUNT)).toThrow(
       expect.objectContaining({ code: 'POLICY_OUT_OF_RANGE', fault: 'policy' }),
     );
   });
@@ -202,7 +203,7 @@ describe('plans that no run could carry', () => {
     const tooMuch = select(22);
     expect(planSizes(planOf(policy, tooMuch)).shareBytes).toBe(512 + 23 * 8 * 4096);
     expect(512 + 22 * 8 * 4096).toBeLessThanOrEqual(SHARE_BYTES_MAX);
-    expect(() => vet(policy, tooMuch)).toThrowError(
+    expect(() => vet(policy, tooMuch)).toThrow(
       expect.objectContaining({ code: 'DOMAIN_TOO_LARGE', fault: 'policy' }),
     );
   });
@@ -221,7 +222,7 @@ describe('plans that no run could carry', () => {
     const carried = vet(policy, select(7, sender));
     expect(planSizes(carried.plan).payloadBytes).toBeLessThanOrEqual(PAYLOAD_BYTES_MAX);
     expect(planSizes(carried.plan).payloadBytes).toBeGreaterThanOrEqual(7 * 64 * 8);
-    expect(() => vet(policy, select(8, sender))).toThrowError(
+    expect(() => vet(policy, select(8, sender))).toThrow(
       expect.objectContaining({ code: 'SQL_TOO_LARGE', fault: 'caller' }),
     );
   });
