@@ -112,7 +112,9 @@ export function describePolicy(policy: Policy, digest: string): string {
   lines.push(
     dp === 'off'
       ? 'NO DIFFERENTIAL PRIVACY: every party signed that results carry no noise'
-      : `epsilon: ${dp.epsilon_budget} in all, at most ${dp.max_epsilon_per_query} a query (${dp.default_epsilon_per_query} unless said); delta: ${dp.delta_budget} in all, ${dp.delta_per_query} a query`,
+      : `epsilon: ${dp.epsilon_budget} in all, at most ${dp.max_epsilon_per_query} a query ` +
+          `(${dp.default_epsilon_per_query} unless said); ` +
+          `delta: ${dp.delta_budget} in all, ${dp.delta_per_query} a query`,
   );
   return lines.join('\n');
 }

@@ -7,6 +7,7 @@ import {
   openShare,
   sessionOf,
   shareDigest,
+  SUITE,
   verifyReceipt,
   type QueryAnswer,
   type QueryRecord,
@@ -125,6 +126,7 @@ export function verifyRecord(record: QueryRecord, expected: Expected): Verified 
     query_id: expected.queryId,
     plan_digest: expected.planDigest,
     submission_digest: expected.submissionDigest,
+    suite: SUITE,
   });
   const answers = answersInOrder(record, parties);
   for (const answer of answers) expectReceipt(answer, record, expected, session);

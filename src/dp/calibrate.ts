@@ -86,6 +86,7 @@ export function calibrate(rule: ReleaseRule): Calibration {
     sumOf(() => TRUNCATION_DELTA),
   );
   const quantisation = mul(partitions, sumOf(quantisationDelta));
+  if (compare(add(truncation, quantisation), parseRational(dp.delta)) > 0) throw deltaTooSmall();
   const gate = rule.selection === 'pre_threshold' ? laws[0] : null;
   const chosen =
     gate == null
@@ -117,13 +118,17 @@ function selectionThreshold(
   const tail = (m: bigint): Rational => mul(partitions, upperTail(law.rate, m));
   const found = smallest(1n << BigInt(law.bits), (m) => compare(tail(m), available) <= 0);
   if (found === null) {
-    throw new ParleyError('POLICY_OUT_OF_RANGE', 'delta_per_query is too small for this query', {
-      path: 'rules.differential_privacy.delta_per_query',
-      hint: 'raise delta_per_query or epsilon',
-    });
+    throw deltaTooSmall();
   }
   const m = found > 0n ? found : 1n;
   return { tau: m + 1n, selection: tail(m) };
+}
+
+function deltaTooSmall(): ParleyError {
+  return new ParleyError('POLICY_OUT_OF_RANGE', 'delta_per_query is too small for this query', {
+    path: 'rules.differential_privacy.delta_per_query',
+    hint: 'raise delta_per_query or epsilon',
+  });
 }
 
 /** The noise part of a receipt: plain JSON that a verifier recomputes and compares. */

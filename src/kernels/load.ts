@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { expect } from '../core/errors.ts';
+import { expect, ParleyError } from '../core/errors.ts';
 
 /** The part of the WebAssembly JavaScript API used here; lib.dom would bring the whole browser. */
 interface WasmMemory {
@@ -62,9 +62,10 @@ export function loadKernel<Exports extends object>(
   const arena: Arena = {
     alloc(bytes) {
       const address = top;
-      top = align(top + bytes);
-      const missing = top - memory.buffer.byteLength;
-      if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
+      const next = align(top + bytes);
+      const missing = next - memory.buffer.byteLength;
+      if (missing > 0) grow(memory, missing);
+      top = next;
       return address;
     },
     put(data) {
@@ -83,14 +84,30 @@ export function loadKernel<Exports extends object>(
       try {
         return body(arena);
       } finally {
-        new Uint8Array(memory.buffer, start, top - start).fill(0);
+        const used = top - start;
         top = start;
         busy = false;
+        new Uint8Array(memory.buffer, start, used).fill(0);
       }
     },
   };
 }
 
+/** Not by bit operations: addresses above 2 GiB are negative as 32-bit integers. */
 function align(address: number): number {
-  return (address + 15) & ~15;
+  return Math.ceil(address / 16) * 16;
+}
+
+/** Grows linear memory, at most to 4 GiB. @throws ParleyError INPUT_TOO_LARGE; nothing changes. */
+function grow(memory: WasmMemory, bytes: number): void {
+  try {
+    memory.grow(Math.ceil(bytes / PAGE_BYTES));
+  } catch (error) {
+    throw new ParleyError(
+      'INPUT_TOO_LARGE',
+      'a computation needs more memory than there is',
+      {},
+      error,
+    );
+  }
 }

@@ -2,6 +2,6 @@
 export { Ledger } from './ledger/index.ts';
 export { expectOwnKeys, startParty, startPartyWith } from './node.ts';
 export type { PartyNode, PartyOptions } from './node.ts';
-export { SOFTWARE, SUITE } from './session.ts';
+export { SOFTWARE } from './session.ts';
 export { formatProblem, importCsv } from './store/index.ts';
 export type { ImportProblem, ImportSummary } from './store/index.ts';

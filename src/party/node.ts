@@ -25,6 +25,9 @@ const QUERIES_MAX = 4;
 /** LOCAL. Longest from a vetted query to everybody's goes; longer than the coordinator waits. */
 const AGREE_TIMEOUT_MS = 60_000;
 
+/** LOCAL. Longest run; longer than the coordinator's own deadline, for one that keeps quiet. */
+const RUN_TIMEOUT_MS = 15 * 60_000;
+
 export interface PartyOptions {
   readonly packet: PolicyPacket;
   readonly party: string;
@@ -194,10 +197,17 @@ function serve(context: PartyContext): PartyNode {
     const entry = sessions.get(queryId);
     if (entry?.session.state !== 'reserved') return;
     clearTimeout(entry.late);
-    const run = entry.session.run(gos).then(send, (error: unknown) => {
-      report('fail', queryId, error);
-    });
+    const deadline = setTimeout(() => {
+      forget(queryId);
+    }, RUN_TIMEOUT_MS);
+    const run = entry.session
+      .run(gos)
+      .then(send)
+      .catch((error: unknown) => {
+        report('fail', queryId, error);
+      });
     const settled = run.finally(() => {
+      clearTimeout(deadline);
       forget(queryId);
       running.delete(settled);
     });

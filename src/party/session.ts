@@ -8,7 +8,7 @@ import { openSharing, runPlan } from '../engine/mpc/index.ts';
 import type { OutputShare } from '../engine/types.ts';
 import { parsePublicKey } from '../policy/index.ts';
 import type { Json, SignedGo } from '../records/index.ts';
-import { sealShare, sessionOf, shareDigest, signGo, signReceipt } from '../records/index.ts';
+import { sealShare, sessionOf, shareDigest, signGo, signReceipt, SUITE } from '../records/index.ts';
 import type { Link } from '../transport/index.ts';
 import { openLink } from '../transport/index.ts';
 import type { ToCoordinator } from './control.ts';
@@ -17,13 +17,9 @@ import type { PartyContext } from './node.ts';
 import type { VettedQuery } from './vet.ts';
 import { releaseRuleOf } from './vet.ts';
 
-/** AGREEMENT. Names every protocol of a run; parties with different suites do not run together. */
-export const SUITE =
-  'parley/1 link=Noise_KK_25519_AESGCM_SHA256 ot=softspoken-4 oprf=ecdh okvs=rb-128 seal=hpke-x25519';
-
 export const SOFTWARE = 'parley/0.1.0';
 
-/** Decimal places kept of a progress report's rate: one report per stage and this many percent. */
+/** LOCAL. Least part of a stage between two progress reports. */
 const PROGRESS_STEP = 0.05;
 
 /** Where a query stands at one party; it only moves forward. */
@@ -228,7 +224,15 @@ export class QuerySession {
     const say = (name: string, done: number, total: number): void => {
       this.#context.relay.sendControl({ type: 'progress', query_id, stage: name, done, total });
     };
+    let over = this.#cancel.signal.aborted;
+    void link.closed.then(() => {
+      over = true;
+    });
     return (event) => {
+      // The one place every long computation passes: a run nobody waits for stops here.
+      if (over || this.#cancel.signal.aborted) {
+        throw new ParleyError('CANCELLED', 'the query was cancelled');
+      }
       const part = event.total === 0 ? 1 : event.done / event.total;
       if (event.stage === stage && part < next && part < 1) return;
       stage = event.stage;

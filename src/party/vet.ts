@@ -2,11 +2,23 @@ import { ParleyError } from '../core/errors.ts';
 import type { Rational } from '../core/rational.ts';
 import { parseRational, ZERO } from '../core/rational.ts';
 import type { Calibration, ReleaseRule } from '../dp/index.ts';
-import { calibrate } from '../dp/index.ts';
-import { CAPACITY_MAX, PAYLOAD_BYTES_MAX, planSizes } from '../engine/mpc/index.ts';
+import { calibrate, noiseRecord } from '../dp/index.ts';
+import {
+  CAPACITY_MAX,
+  PAIR_CELLS_MAX,
+  pairCells,
+  PAYLOAD_BYTES_MAX,
+  planSizes,
+} from '../engine/mpc/index.ts';
+import { canonicalJson } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
 import type { SignedSubmission, Submission } from '../records/index.ts';
-import { SHARE_BYTES_MAX, submissionDigest, verifySubmission } from '../records/index.ts';
+import {
+  NOISE_BYTES_MAX,
+  SHARE_BYTES_MAX,
+  submissionDigest,
+  verifySubmission,
+} from '../records/index.ts';
 import type { Plan, Side } from '../sql/index.ts';
 import { planDigest, planQuery } from '../sql/index.ts';
 
@@ -56,11 +68,29 @@ function expectRunnable(plan: Plan): void {
       },
     );
   }
+  if (pairCells(plan) > PAIR_CELLS_MAX) {
+    throw new ParleyError(
+      'SQL_TOO_LARGE',
+      'the query compares more pairs of rows than one run holds',
+      {
+        hint: 'ask for fewer aggregates, or agree on a smaller max_users or max_rows_per_user',
+      },
+    );
+  }
   if (shareBytes > SHARE_BYTES_MAX) {
     throw new ParleyError('DOMAIN_TOO_LARGE', 'the answer has more cells than a share carries', {
       hint: 'select fewer aggregates or group by fewer columns',
     });
   }
+}
+
+/** A receipt states the noise of every measure. @throws ParleyError SQL_TOO_LARGE. */
+function expectReceiptFits(plan: Plan, calibration: Calibration): void {
+  const noise = noiseRecord(releaseRuleOf(plan), calibration);
+  if (canonicalJson(noise).length <= NOISE_BYTES_MAX) return;
+  throw new ParleyError('SQL_TOO_LARGE', 'the query has more aggregates than a receipt states', {
+    hint: 'ask for fewer aggregates at once',
+  });
 }
 
 /**
@@ -88,6 +118,8 @@ export function vetSubmission(
     throw new ParleyError('BAD_ARGUMENT', 'this query does not involve this party');
   }
   expectRunnable(plan);
+  const calibration = calibrate(releaseRuleOf(plan));
+  expectReceiptFits(plan, calibration);
   const { differential } = plan.privacy;
   return {
     submission,
@@ -96,7 +128,7 @@ export function vetSubmission(
     planDigest: digest,
     side: index,
     peer: plan.sides[index === 0 ? 1 : 0].party,
-    calibration: calibrate(releaseRuleOf(plan)),
+    calibration,
     price:
       differential === null
         ? { epsilon: ZERO, delta: ZERO }

@@ -1,5 +1,10 @@
 /** The signed records of a query: submission, go, receipt, sealed share, query record. */
-export { QUERY_RECORD_BYTES_MAX, SHARE_BYTES_MAX, SQL_BYTES_MAX } from './limits.ts';
+export {
+  NOISE_BYTES_MAX,
+  QUERY_RECORD_BYTES_MAX,
+  SHARE_BYTES_MAX,
+  SQL_BYTES_MAX,
+} from './limits.ts';
 export {
   sessionOf,
   signGo,
@@ -22,6 +27,7 @@ export {
   signedReceiptSchema,
   signedSubmissionSchema,
 } from './schemas.ts';
+export { SUITE } from './suite.ts';
 export { openShare, sealShare, shareDigest } from './seal.ts';
 export type { SealContext } from './seal.ts';
 export type {

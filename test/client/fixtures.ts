@@ -1,6 +1,7 @@
 import { toHex } from '../../src/core/bytes.ts';
 import { releaseOf, shareBytes } from '../../src/client/index.ts';
 import {
+  SUITE,
   sealShare,
   sessionOf,
   shareDigest,
@@ -110,7 +111,7 @@ export async function answeredRecord(
       party,
       ledger_before: toHex(rng(32)),
       ledger_after: toHex(rng(32)),
-      suite: 'parley-mpc-1',
+      suite: SUITE,
       nonce: toHex(rng(32)),
     };
     return signGo(lying(party).go?.(go) ?? go, keyOf(party));

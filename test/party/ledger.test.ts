@@ -117,6 +117,23 @@ it('drops a last line cut short by a crash, and no other', () => {
   Ledger.open(dir, OWNER).close();
 });
 
+it('keeps a last entry that lost only its line end', () => {
+  filled(3);
+  edit((t) => t.trimEnd());
+  const ledger = Ledger.open(dir, OWNER);
+  expect(ledger.spent.epsilon).toEqual(rational(3n, 10n));
+  ledger.reserve(reservation(7), BUDGET);
+  ledger.close();
+  const again = Ledger.open(dir, OWNER);
+  expect(again.spent.epsilon).toEqual(rational(4n, 10n));
+  again.close();
+});
+
+it('takes over the lock of an earlier life with the same process id', () => {
+  writeFileSync(join(dir, 'ledger.lock'), `${process.pid} 1`);
+  Ledger.open(dir, OWNER).close();
+});
+
 it('refuses another room, a second opener, and takes over the lock of a dead process', () => {
   const ledger = Ledger.open(dir, OWNER);
   expect(() => Ledger.open(dir, OWNER)).toThrow(coded('LEDGER_LOCKED'));

@@ -17,7 +17,8 @@ import { ParleyError } from '../../src/core/errors.ts';
 import {
   BadRowsError,
   formatProblem,
-  importCsv,
+  import { takeLock } from '../../src/party/lock.ts';
+importCsv,
   openStore,
   unitHasher,
 } from '../../src/party/store/index.ts';
@@ -435,8 +436,9 @@ describe('the store', () => {
   });
 
   it('lets one import write at a time and takes over after a crash', async () => {
-    writeFileSync(`${storePath}.lock`, String(process.pid));
+    const release = takeLock(`${storePath}.lock`);
     expect((await failure(importRows([GOOD]))).message).toContain('another import');
+    release?.();
     // A process id past the kernel's maximum is nobody's.
     writeFileSync(`${storePath}.lock`, '4194305');
     writeFileSync(`${storePath}.importing`, 'half a store');

@@ -1,7 +1,13 @@
 // Goal: a node judges every question by its own signed policy, and refuses before it pays what could not
 // be run or could not be answered.
 import { describe, expect, it } from 'vitest';
-import { CAPACITY_MAX, PAYLOAD_BYTES_MAX, planSizes } from '../../src/engine/mpc/index.ts';
+import {
+  CAPACITY_MAX,
+  PAYLOAD_BYTES_MAX,
+  PAIR_CELLS_MAX,
+  pairCells,
+  planSizes,
+} from '../../src/engine/mpc/index.ts';
 import { vetSubmission } from '../../src/party/vet.ts';
 import { policyDigest } from '../../src/policy/index.ts';
 import type { ColumnPolicy, Policy } from '../../src/policy/types.ts';
@@ -205,6 +211,18 @@ describe('plans that no run could carry', () => {
     expect(512 + 22 * 8 * 4096).toBeLessThanOrEqual(SHARE_BYTES_MAX);
     expect(() => vet(policy, tooMuch)).toThrow(
       expect.objectContaining({ code: 'DOMAIN_TOO_LARGE', fault: 'policy' }),
+    );
+  });
+
+  it('more pairs of rows than one run holds', () => {
+    const policy = resized({ maxUsers: 2 ** 20, maxRows: 8 });
+    const sql = 'SELECT COUNT(*) FROM joined_data';
+    expect(pairCells(planOf(policy, sql))).toBeGreaterThan(PAIR_CELLS_MAX);
+    expect(() => vet(policy, sql)).toThrow(
+      expect.objectContaining({ code: 'SQL_TOO_LARGE', fault: 'caller' }),
+    );
+    expect(pairCells(planOf(resized({ maxUsers: 2 ** 16, maxRows: 8 }), sql))).toBeLessThan(
+      PAIR_CELLS_MAX,
     );
   });
 

@@ -1,4 +1,5 @@
 import { bitBytes } from '../../protocols/ot/types.ts';
+import { joinParameters } from '../../protocols/psi/index.ts';
 import { groupCount, releasedMeasures } from '../../sql/index.ts';
 import type { Plan } from '../../sql/plan.ts';
 import { payloadLayout } from './payload.ts';
@@ -18,4 +19,17 @@ export function planSizes(plan: Plan): PlanSizes {
     payloadBytes: xorBytes + 8 * ringLanes,
     shareBytes: bitBytes(groups) + 8 * releasedMeasures(plan).length * groups,
   };
+}
+
+/**
+ * LOCAL. Most elements of the widest step on pairs of slots, 512 MiB at 8 bytes each: what a node
+ * holds in memory until shards bound it.
+ */
+export const PAIR_CELLS_MAX = 2 ** 26;
+
+/** Elements of that step: padded bins × pairs of slots × measures. Capacities are in range. */
+export function pairCells(plan: Plan): number {
+  const [pivot, sender] = plan.sides;
+  const { bins } = joinParameters(pivot.capacity, sender.capacity);
+  return 8 * bitBytes(bins) * pivot.slots * sender.slots * plan.measures.length;
 }

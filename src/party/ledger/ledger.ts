@@ -17,7 +17,7 @@ import { add, compare, formatRational, parseRational, ZERO } from '../../core/ra
 import { canonicalJson } from '../../policy/index.ts';
 import { parseEntry } from './entry.ts';
 import type { Entry, EntryBody } from './entry.ts';
-import { acquireLock } from './lock.ts';
+import { takeLock } from '../lock.ts';
 
 /** What a node may spend; exact rationals from the signed policy. Null when the room has no DP. */
 export interface Budget {
@@ -76,7 +76,7 @@ export class Ledger {
    */
   static open(directory: string, owner: { readonly room: string; readonly party: string }): Ledger {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const release = acquireLock(join(directory, 'ledger.lock'));
+    const release = lockLedger(join(directory, 'ledger.lock'));
     try {
       const fd = openSync(join(directory, 'ledger.jsonl'), 'a+', 0o600);
       const ledger = new Ledger(fd, release);
@@ -176,30 +176,56 @@ export class Ledger {
 
   #replay(bytes: Buffer, owner: { readonly room: string; readonly party: string }): void {
     const end = bytes.lastIndexOf(0x0a) + 1;
-    let line = 0;
-    for (let at = 0; at < end; line += 1) {
-      const next = bytes.indexOf(0x0a, at);
-      const { entry, hash } = parseEntry(bytes.subarray(at, next).toString('utf8'), line);
-      const chained = entry.seq === this.#seq && entry.previous === this.#head;
-      if (!chained || hashOf(entry) !== hash) {
-        throw new ParleyError(
-          'LEDGER_CORRUPT',
-          `ledger entry ${line} does not follow from the one before`,
-          {
-            hint: 'restore the ledger from a copy that is at least as new, or retire this dataset',
-          },
-        );
-      }
-      if (line === 0) expectOwner(entry, owner);
-      this.#apply(entry, hash);
-      at = next + 1;
-    }
-    if (line === 0) throw new ParleyError('LEDGER_CORRUPT', 'the ledger has no first entry');
-    if (end < bytes.length) {
-      ftruncateSync(this.#fd, end);
-      fsyncSync(this.#fd);
-    }
+    const lines = bytes.subarray(0, end).toString('utf8').split('\n').slice(0, -1);
+    lines.forEach((text, line) => {
+      this.#replayLine(text, line, owner);
+    });
+    if (lines.length === 0)
+      throw new ParleyError('LEDGER_CORRUPT', 'the ledger has no first entry');
+    if (end < bytes.length) this.#mendTail(bytes.subarray(end).toString('utf8'), lines.length, end);
   }
+
+  #replayLine(
+    text: string,
+    line: number,
+    owner: { readonly room: string; readonly party: string },
+  ): void {
+    const { entry, hash } = parseEntry(text, line);
+    const chained = entry.seq === this.#seq && entry.previous === this.#head;
+    if (!chained || hashOf(entry) !== hash) {
+      throw new ParleyError('LEDGER_CORRUPT', `ledger entry ${line} does not follow`, {
+        hint: 'restore the ledger from a copy that is at least as new, or retire this dataset',
+      });
+    }
+    if (line === 0) expectOwner(entry, owner);
+    this.#apply(entry, hash);
+  }
+
+  /** A whole entry that lost only its line end counts; less than that was never acknowledged. */
+  #mendTail(tail: string, line: number, end: number): void {
+    let whole = true;
+    try {
+      this.#replayLine(tail, line, { room: '', party: '' });
+    } catch {
+      whole = false;
+    }
+    if (whole) writeSync(this.#fd, '\n');
+    else ftruncateSync(this.#fd, end);
+    fsyncSync(this.#fd);
+  }
+}
+
+function lockLedger(path: string): () => void {
+  let release: (() => void) | null;
+  try {
+    release = takeLock(path);
+  } catch (error) {
+    throw new ParleyError('STORAGE_FAILED', 'the ledger folder cannot be written', {}, error);
+  }
+  if (release !== null) return release;
+  throw new ParleyError('LEDGER_LOCKED', 'another process is using this ledger', {
+    hint: 'stop the other node first; two nodes on one ledger would spend its budget twice',
+  });
 }
 
 function hashOf(entry: Entry): string {

@@ -4,6 +4,7 @@ import { expect } from '../../core/errors.ts';
 import type { Rng } from '../../core/rng.ts';
 import { beaver, maskWires } from '../../kernels/ring64/index.ts';
 import { bitBytes, type BitTriples, type OtPair } from '../ot/types.ts';
+import { AND_BYTES_MAX } from './limits.ts';
 import type { Sharing, Wire, Word } from './types.ts';
 
 /** Where an AND gets its triples. Both ends take the same numbers in the same order. */
@@ -33,29 +34,29 @@ export interface SharingOptions {
  */
 export function createSharing(options: SharingOptions): Sharing {
   const { party, channel, ot, triples, rng } = options;
-  return {
-    party,
-    channel,
-    ot,
-    rng,
-    async and(xs: Word, ys: Word, rows: number): Promise<Wire[]> {
-      const wireBytes = bitBytes(rows);
-      expect(xs.length === ys.length, 'AND takes as many left wires as right wires');
-      expectWires([...xs, ...ys], wireBytes);
-      const bytes = xs.length * wireBytes;
-      if (bytes === 0) return xs.map(() => new Uint8Array(0));
-      const triple = await triples.take(8 * bytes);
-      const own = maskWires(xs, ys, triple.a, triple.b);
-      const [theirs] = await Promise.all([
-        channel.recv('and', own.length),
-        channel.send('and', own.slice()),
-      ]);
-      const z = beaver(triple, own, theirs, party === 0);
-      // A triple used twice would open a difference of inputs.
-      wipe(triple.a, triple.b, triple.c);
-      return xs.map((_, i) => z.subarray(i * wireBytes, (i + 1) * wireBytes));
-    },
+  const and = async (xs: Word, ys: Word, rows: number): Promise<Wire[]> => {
+    const wireBytes = bitBytes(rows);
+    expect(xs.length === ys.length, 'AND takes as many left wires as right wires');
+    expectWires([...xs, ...ys], wireBytes);
+    const bytes = xs.length * wireBytes;
+    if (bytes === 0) return xs.map(() => new Uint8Array(0));
+    if (bytes > AND_BYTES_MAX && xs.length > 1) {
+      const half = Math.ceil(xs.length / 2);
+      const low = await and(xs.slice(0, half), ys.slice(0, half), rows);
+      return [...low, ...(await and(xs.slice(half), ys.slice(half), rows))];
+    }
+    const triple = await triples.take(8 * bytes);
+    const own = maskWires(xs, ys, triple.a, triple.b);
+    const [theirs] = await Promise.all([
+      channel.recv('and', own.length),
+      channel.send('and', own.slice()),
+    ]);
+    const z = beaver(triple, own, theirs, party === 0);
+    // A triple used twice would open a difference of inputs.
+    wipe(triple.a, triple.b, triple.c);
+    return xs.map((_, i) => z.subarray(i * wireBytes, (i + 1) * wireBytes));
   };
+  return { party, channel, ot, rng, and };
 }
 
 function expectWires(wires: Word, wireBytes: number): void {

@@ -8,7 +8,7 @@ import {
   sumSegments,
 } from '../../kernels/ring64/index.ts';
 import { bitBytes } from '../ot/types.ts';
-import { GROUP_COTS_MAX } from './limits.ts';
+import { GROUP_COTS_MAX, LANES_MAX } from './limits.ts';
 import type { RingVector, Sharing } from './types.ts';
 
 export interface GroupSumsInput {
@@ -47,6 +47,11 @@ export async function groupSums(
   const { groups, groupOfRow, rows, lanes } = input;
   expectInput(ctx, input);
   const count = lanes.length;
+  if (count > LANES_MAX) {
+    const first = { ...input, lanes: lanes.slice(0, LANES_MAX) };
+    const rest = { ...input, lanes: lanes.slice(LANES_MAX) };
+    return [...(await groupSums(ctx, first, cotsMax)), ...(await groupSums(ctx, rest, cotsMax))];
+  }
   let sums: Uint8Array = new Uint8Array(8 * groups * count);
   if (groupOfRow !== null) {
     sums.set(concat(lanes.map((lane) => sumByIndex(lane, groupOfRow, groups))));

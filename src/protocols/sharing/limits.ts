@@ -10,6 +10,15 @@ export const GROUP_COTS_MAX = 2 ** 18;
  */
 export const NOISE_ANDS_MAX = 2 ** 21;
 
+/**
+ * AGREEMENT. Most lanes of one vector OT; more are sent as several. Below what the extension
+ * allows per OT (2·BLOCKS_MAX), and bounds memory to 2·32 elements per row.
+ */
+export const LANES_MAX = 32;
+
+/** AGREEMENT. Most bytes of wires on one side of one AND message; more are sent as several. */
+export const AND_BYTES_MAX = 2 ** 23;
+
 /** SECURITY. Widths of a noise threshold the policy may choose (privacy.md section 1.4). */
 export const THRESHOLD_BITS_MIN = 64;
 export const THRESHOLD_BITS_MAX = 128;

@@ -1,6 +1,7 @@
 import { expect } from '../../core/errors.ts';
 import { addRing, flipLanes, splitLanes, type Lane } from '../../kernels/ring64/index.ts';
 import { bitBytes } from '../ot/types.ts';
+import { LANES_MAX } from './limits.ts';
 import type { RingVector, Sharing, Wire } from './types.ts';
 
 // A shared bit times values, from XOR to additive shares, by correlated OT.
@@ -42,6 +43,10 @@ export async function multiplyBit(
 ): Promise<RingVector[]> {
   expect(bit.length === bitBytes(rows), 'a wire is bitBytes(rows) long');
   if (rows === 0) return terms.map(() => new Uint8Array(0));
+  if (terms.length > LANES_MAX) {
+    const first = await multiplyBit(ctx, bit, rows, terms.slice(0, LANES_MAX));
+    return [...first, ...(await multiplyBit(ctx, bit, rows, terms.slice(LANES_MAX)))];
+  }
   const routes = routeTerms(ctx, terms);
   const outgoing = routes[ctx.party];
   const incoming = routes[ctx.party === 0 ? 1 : 0];
