@@ -14,11 +14,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { ParleyError } from '../../src/core/errors.ts';
+import { takeLock } from '../../src/party/lock.ts';
 import {
   BadRowsError,
   formatProblem,
-  import { takeLock } from '../../src/party/lock.ts';
-importCsv,
+  importCsv,
   openStore,
   unitHasher,
 } from '../../src/party/store/index.ts';

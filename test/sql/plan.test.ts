@@ -191,8 +191,8 @@ describe('the seed’s queries', () => {
     );
     expect(digests).toMatchInlineSnapshot(`
       [
-        "bd7244d48f1adb10785d4b799aeb46a7e84809ee3bd667c5ad386a3c9c68226e",
-        "6724abbda3c2225821d006b3c46ed2abfe91fca0e3f9cfae55b942bcd4405c76",
+        "b1369f88c4d742651413674408571907fe19fe33d04cdc9f37a63045242392d0",
+        "0330c700a5a84300cab8b9f6fbf6335f83680e856701fe9e09805bf9cc2249a7",
         "4a47fd6e17b5bbf6501bb9d5640a44f4f7abc159d94d2ea4d450482ed81a958c",
         "b6400734f8ae3eb864868c8a1fed63eb95a19776bfc4883df1aaf38c221d85b5",
       ]
@@ -369,7 +369,7 @@ describe('sides', () => {
   it('lists domains in GROUP BY order, NULL last', () => {
     const p = plan('SELECT COUNT(*), f FROM joined_data GROUP BY n, f, f, 2', grouped);
     expect(p.groups).toEqual([
-      { side: 1, column: 'n', domain: ['7', '8', '9'] },
+      { side: 1, column: 'n', domain: ['7', '8', '9'], codes: [7, 8, 9] },
       { side: 0, column: 'f', domain: ['false', 'true', null], codes: null },
     ]);
     expect(p.output[1]).toEqual({
