@@ -74,10 +74,12 @@ function whoSawWhat(room: Room): string {
   const parties = room.policy.parties.map((p) => p.name);
   return [
     'who saw what:',
-    ...parties.map(
-      (name) =>
-        `   ${name}: its own rows, the SQL, declared sizes; of the other side only random shares`,
-    ),
+    ...parties.map((name) => {
+      const others = parties.filter((other) => other !== name);
+      const bytes = others.reduce((sum, other) => sum + (seen.relayedBySender[other] ?? 0), 0);
+      const received = (bytes / 1e6).toFixed(1);
+      return `   ${name}: its own rows, the SQL, declared sizes; of the other side ${received} MB of random shares`;
+    }),
     `   coordinator: the SQL, the plan, and ${(seen.relayedBytes / 1e6).toFixed(1)} MB of ciphertext between the nodes`,
     '   analyst: the table above, checked against both signatures; nothing else',
     `   on disk at the coordinator: ${seen.storedBytes} bytes of query records, receipts and sealed shares`,

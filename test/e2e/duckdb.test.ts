@@ -18,7 +18,7 @@ import { combine, enginePair } from '../support/engine.ts';
 import { dice, randomQuery, randomRows, writeCsv } from '../support/random-room.ts';
 import { OPEN_RULES, roomPolicy } from '../support/room-policy.ts';
 
-const DATASETS = Number(process.env.DATASETS ?? 20);
+const DATASETS = 20;
 const QUERIES_PER_DATASET = 10;
 const SEED = 20_251_012;
 const policy = roomPolicy(OPEN_RULES, 4);

@@ -23,7 +23,8 @@ import {
   unitHasher,
 } from '../../src/party/store/index.ts';
 import type { ImportLimits, ImportSummary } from '../../src/party/store/index.ts';
-import { codeDecimal, daysOfDate } from '../../src/party/store/cells.ts';
+import { codeDecimal } from '../../src/party/store/cells.ts';
+import { daysOf } from '../../src/sql/index.ts';
 import type { TablePolicy } from '../../src/policy/types.ts';
 
 const SALT = Uint8Array.from({ length: 32 }, (_, i) => 255 - i);
@@ -451,13 +452,13 @@ describe('coding of cells', () => {
   it('days agree with the calendar of the platform', () => {
     fc.assert(
       fc.property(fc.integer({ min: -700_000, max: 2_900_000 }), (days) => {
-        expect(daysOfDate(new Date(days * 86_400_000).toISOString().slice(0, 10))).toBe(days);
+        expect(daysOf(new Date(days * 86_400_000).toISOString().slice(0, 10))).toBe(days);
       }),
     );
-    expect(daysOfDate('1970-01-01')).toBe(0);
-    expect(daysOfDate('2024-02-29')).not.toBeNull();
+    expect(daysOf('1970-01-01')).toBe(0);
+    expect(daysOf('2024-02-29')).not.toBeNull();
     for (const text of ['2025-02-29', '2025-13-01', '2025-00-10', '0000-01-01', '2025-1-1']) {
-      expect(daysOfDate(text)).toBeNull();
+      expect(daysOf(text)).toBeNull();
     }
   });
 

@@ -36,8 +36,10 @@ export async function groupTotals(
   const [pivotGroups, senderGroups] = space.bySide;
   const split = await splitBySender(s, inputs, qualifying, senderGroups);
   const perGroup: RingVector[] = [];
-  for (const bits of split)
-    perGroup.push(...(await measureRows(s, inputs, bits, lanes, pivotGroups)));
+  const terms = measureTerms(inputs, lanes);
+  for (const bits of split) {
+    perGroup.push(...(await measureRows(s, inputs, bits, terms, pivotGroups)));
+  }
   const sums =
     pivotGroups === 1
       ? perGroup.map((lane) => sumRows(lane))
@@ -79,23 +81,12 @@ async function splitBySender(
   );
 }
 
-/**
- * Per measure, one additive value per (pivot slot, bin): the sum over the sender's slots. With a
- * single pivot group the user count is per bin, since nothing tells its slots apart.
- */
-async function measureRows(
-  s: Sharing,
-  inputs: PairInputs,
-  bits: Wire,
+/** What each measure after the user count multiplies a qualifying pair with, in pair order. */
+function measureTerms(
+  { plan, shape, layout, own }: PairInputs,
   lanes: readonly RingVector[],
-  pivotGroups: number,
-): Promise<RingVector[]> {
-  const { plan, shape, layout, own } = inputs;
-  const users = await firstOfGroup(s, inputs, bits, pivotGroups);
-  const userRows = pivotGroups === 1 ? shape.padded : shape.padded * shape.slots[0];
-  const counted = await bitToRing(s, users, userRows);
-  const wanted = plan.measures.slice(1);
-  const terms = wanted.map((planned, i): MuxTerm => {
+): MuxTerm[] {
+  return plan.measures.slice(1).map((planned, i): MuxTerm => {
     const source = sourceOf(planned.measure);
     if (source.kind !== 'owned') return { kind: 'one' };
     if (source.side === 1) {
@@ -109,6 +100,23 @@ async function measureRows(
     );
     return { kind: 'owned', owner: 0, values: tilePivot(slots, shape) };
   });
+}
+
+/**
+ * Per measure, one additive value per (pivot slot, bin): the sum over the sender's slots. With a
+ * single pivot group the user count is per bin, since nothing tells its slots apart.
+ */
+async function measureRows(
+  s: Sharing,
+  inputs: PairInputs,
+  bits: Wire,
+  terms: readonly MuxTerm[],
+  pivotGroups: number,
+): Promise<RingVector[]> {
+  const { shape } = inputs;
+  const users = await firstOfGroup(s, inputs, bits, pivotGroups);
+  const userRows = pivotGroups === 1 ? shape.padded : shape.padded * shape.slots[0];
+  const counted = await bitToRing(s, users, userRows);
   const products = terms.length === 0 ? [] : await multiplyBit(s, bits, pairRows(shape), terms);
   return [counted, ...products.map((product) => sumOverSender(product, inputs))];
 }

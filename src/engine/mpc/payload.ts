@@ -1,4 +1,5 @@
 import { expect } from '../../core/errors.ts';
+import { ringFromIntegers } from '../../protocols/sharing/index.ts';
 import type { Plan } from '../../sql/plan.ts';
 import { groupOfSlot, groupSpace } from '../groups.ts';
 import type { LocalTable } from '../types.ts';
@@ -67,7 +68,7 @@ export interface Payload {
 export function encodePayload(plan: Plan, layout: PayloadLayout, table: LocalTable): Payload {
   const { users } = table;
   const xor = new Uint8Array(users * layout.xorBytes);
-  const ring = new DataView(new ArrayBuffer(users * 8 * layout.ringLanes));
+  const ring = new Float64Array(users * layout.ringLanes);
   const comparisons = comparisonsOf(plan).map((c) => operandValues(c, 1, table));
   const groups = groupOfSlot(plan, 1, table);
   const measures = plan.measures.map((planned, m) =>
@@ -92,11 +93,11 @@ export function encodePayload(plan: Plan, layout: PayloadLayout, table: LocalTab
       });
       if (slot.oneHot.length > 0) set(u, slot.oneHot[groups[at]!]!);
       slot.lanes.forEach((lane, m) => {
-        if (lane !== null) putRing(ring, u * layout.ringLanes + lane, measures[m]![at]!);
+        if (lane !== null) ring[u * layout.ringLanes + lane] = measures[m]![at]!;
       });
     }
   });
-  return { xor, ring: new Uint8Array(ring.buffer) };
+  return { xor, ring: ringFromIntegers(ring) };
 }
 
 function setNumber(
@@ -111,14 +112,4 @@ function setNumber(
     rest = Math.floor(rest / 2);
   }
   expect(rest === 0, 'a payload value fits its declared bits');
-}
-
-/** LOCAL. 2^32; a double splits exactly into two 32-bit halves by it. */
-const HALF = 0x1_0000_0000;
-
-/** Writes an exact integer (|x| below 2^53) as a 64-bit two's-complement element. */
-export function putRing(view: DataView, element: number, value: number): void {
-  const high = Math.floor(value / HALF);
-  view.setUint32(8 * element, value - high * HALF, true);
-  view.setInt32(8 * element + 4, high, true);
 }

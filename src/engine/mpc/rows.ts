@@ -1,9 +1,8 @@
 import { concat } from '../../core/bytes.ts';
 import { expect } from '../../core/errors.ts';
 import { bitBytes } from '../../protocols/ot/types.ts';
-import { wordFromElements } from '../../protocols/sharing/index.ts';
+import { ringFromIntegers, wordFromElements } from '../../protocols/sharing/index.ts';
 import type { RingVector, Wire, Word } from '../../protocols/sharing/types.ts';
-import { putRing } from './payload.ts';
 
 /**
  * The shape of one run. Every vector over bins is padded to `padded` rows, a multiple of 128, so
@@ -117,11 +116,10 @@ export function placeRing(
   source: Float64Array,
   i: number,
 ): RingVector {
-  const out = new Uint8Array(8 * shape.padded);
-  const view = new DataView(out.buffer);
+  const out = new Float64Array(shape.padded);
   for (let b = 0; b < shape.bins; b += 1) {
     const user = place.userOfBin[b]!;
-    if (user >= 0) putRing(view, b, source[i * place.users + user]!);
+    if (user >= 0) out[b] = source[i * place.users + user]!;
   }
-  return out;
+  return ringFromIntegers(out);
 }

@@ -35,6 +35,6 @@ export async function openSharing({
     sessionId,
     rng,
   });
-  const triples = createTripleSource({ pair: ot, party: side, rng });
+  const triples = createTripleSource({ pair: ot, rng });
   return createSharing({ party: side, channel: channel.sub('gates'), ot, triples, rng });
 }

@@ -1,5 +1,6 @@
 import type { ColumnPolicy } from '../../policy/types.ts';
 import { expect } from '../../core/errors.ts';
+import { daysOf } from '../../sql/index.ts';
 import { CELL_CACHE_MAX, CODED_DIGITS_MAX } from './limits.ts';
 
 /** A cell's coded integer, null for SQL NULL, or the reason why the cell is refused. */
@@ -8,21 +9,7 @@ export type Coded = number | null | string;
 /** Codes the text of one cell by its column's policy. */
 export type CellCoder = (text: string) => Coded;
 
-const DATE = /^(\d{4})-(\d{2})-(\d{2})$/;
 const DECIMAL = /^([+-]?)(\d+)(?:\.(\d+))?$/;
-const DAY_MS = 86_400_000;
-
-/** Days since 1970-01-01 of a real ISO date, or null. Proleptic Gregorian, years 0001 to 9999. */
-export function daysOfDate(text: string): number | null {
-  const m = DATE.exec(text);
-  if (m === null) return null;
-  const [year, month, day] = [Number(m[1]), Number(m[2]), Number(m[3])];
-  const time = new Date(0);
-  // setUTCFullYear, unlike Date.UTC, does not move years below 100 to the twentieth century.
-  time.setUTCFullYear(year, month - 1, day);
-  const real = year > 0 && time.getUTCMonth() === month - 1 && time.getUTCDate() === day;
-  return real ? time.getTime() / DAY_MS : null;
-}
 
 /**
  * A decimal text as an integer scaled by `10^scale`, exactly: digits are moved, never multiplied.
@@ -45,12 +32,12 @@ export function codeDecimal(text: string, scale: number): number | string {
 }
 
 function dateCoder(column: ColumnPolicy): CellCoder {
-  const min = column.min === undefined ? -Infinity : daysOfDate(column.min);
-  const max = column.max === undefined ? Infinity : daysOfDate(column.max);
+  const min = column.min === undefined ? -Infinity : daysOf(column.min);
+  const max = column.max === undefined ? Infinity : daysOf(column.max);
   expect(min !== null && max !== null, 'date bounds of a valid policy are real dates');
   const outside = `outside ${column.min ?? '0001-01-01'} to ${column.max ?? '9999-12-31'}`;
   const code = (text: string): Coded => {
-    const days = daysOfDate(text);
+    const days = daysOf(text);
     if (days === null) return 'not a real date of the form YYYY-MM-DD';
     return days < min || days > max ? outside : days;
   };

@@ -72,8 +72,6 @@ export interface TripleSourceOptions {
   readonly pair: OtPair;
   /** This end's choices, n bits per batch. The system CSPRNG in production. */
   readonly rng: Rng;
-  /** Not read: triples are symmetric. Allowed, so that a caller may pass its session on. */
-  readonly party?: 0 | 1;
 }
 
 /**
