@@ -17,6 +17,7 @@ import {
   type Word,
 } from '../src/protocols/sharing/index.ts';
 import { memoryLink, runBoth } from '../test/support/memory-channel.ts';
+import { twoParty } from '../test/support/two-party.ts';
 import { lawOf } from '../test/sharing/noise-reference.ts';
 import { idealOtPair } from '../test/support/ideal-ot.ts';
 
@@ -112,9 +113,7 @@ const link = memoryLink((f) => f, 'bench', false);
 const [ot0, ot1] = idealOtPair();
 const free = ([0, 1] as const).map((party) =>
   createSharing({
-    party,
-    channel: link.ends[party].sub('free'),
-    ot: party === 0 ? ot0 : ot1,
+    ...twoParty(party, link.ends[party].sub('free'), party === 0 ? ot0 : ot1),
     triples: {
       take: async (n) => {
         const [a, b, c] = [0, 1, 2].map(() => new Uint8Array(bitBytes(n)));
@@ -139,7 +138,7 @@ const open = async (channel: Channel, party: 0 | 1): Promise<Sharing> => {
     rng: systemRng,
   });
   const triples = createTripleSource({ pair: ot, rng: systemRng });
-  return createSharing({ party, channel: channel.sub('gates'), ot, triples, rng: systemRng });
+  return createSharing({ ...twoParty(party, channel.sub('gates'), ot), triples, rng: systemRng });
 };
 const [a, b] = await runBoth(
   link,

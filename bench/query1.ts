@@ -13,18 +13,41 @@ const { values: flags } = parseArgs({
   options: {
     users: { type: 'string', default: `${2 ** 14}` },
     campaigns: { type: 'string', default: '10' },
+    parties: { type: 'string', default: '2' },
+    oprf: { type: 'string', default: 'ecdh' },
+    k: { type: 'string', default: '4' },
+    'shard-users': { type: 'string', default: '65536' },
     runs: { type: 'string', default: '3' },
   },
 });
 const USERS = Number(flags.users);
 const CAMPAIGNS = Number(flags.campaigns);
+const PARTIES = Number(flags.parties);
 const RUNS = Number(flags.runs);
 const ROWS_PER_USER = 2;
+if (PARTIES < 2 || PARTIES > 4) throw new Error('--parties is 2, 3 or 4');
 
 const SQL = `SELECT campaign_id, COUNT(DISTINCT hashed_email) AS users, SUM(total_spent) AS spent
-  FROM joined_data WHERE exposure_date < purchase_date GROUP BY campaign_id`;
+  FROM joined_data WHERE exposure_date < purchase_date
+  ${PARTIES > 2 ? "AND tier = 'gold'" : ''} ${PARTIES > 3 ? 'AND consent' : ''} GROUP BY campaign_id`;
 
 const campaigns = Array.from({ length: CAMPAIGNS }, (_, c) => `c${c}`);
+const unit = `privacy_unit_column: { name: email, kind: exact }
+        max_users: ${USERS}`;
+const loyalty = `
+  - name: loyalty
+    tables:
+      members:
+        ${unit}
+        max_rows_per_user: 1
+        columns: { tier: { type: text, values: [gold, silver] } }`;
+const panel = `
+  - name: panel
+    tables:
+      consents:
+        ${unit}
+        max_rows_per_user: 1
+        columns: { consent: { type: boolean } }`;
 const POLICY = `
 version: 1
 room: bench
@@ -32,8 +55,7 @@ parties:
   - name: shopgood
     tables:
       purchases:
-        privacy_unit_column: { name: email, kind: exact }
-        max_users: ${USERS}
+        ${unit}
         max_rows_per_user: ${ROWS_PER_USER}
         columns:
           purchase_date: { type: date, min: 2025-01-01, max: 2026-12-31 }
@@ -41,13 +63,15 @@ parties:
   - name: newsnow
     tables:
       exposures:
-        privacy_unit_column: { name: email, kind: exact }
-        max_users: ${USERS}
+        ${unit}
         max_rows_per_user: ${ROWS_PER_USER}
         columns:
           campaign_id: { type: text, values: [${campaigns.join(', ')}] }
-          exposure_date: { type: date, min: 2025-01-01, max: 2026-12-31 }
-views: { joined_data: { join: [purchases, exposures], privacy_unit_alias: hashed_email } }
+          exposure_date: { type: date, min: 2025-01-01, max: 2026-12-31 }${PARTIES > 2 ? loyalty : ''}${PARTIES > 3 ? panel : ''}
+views:
+  joined_data:
+    join: [${['purchases', 'exposures', 'members', 'consents'].slice(0, PARTIES).join(', ')}]
+    privacy_unit_alias: hashed_email
 rules:
   allowed_aggregates: [COUNT, COUNT_DISTINCT, SUM]
   min_privacy_units_per_group: 50
@@ -60,7 +84,7 @@ rules:
     delta_per_query: "1e-6"
     max_partitions_contributed: ${ROWS_PER_USER}
     max_contributions_per_partition: ${ROWS_PER_USER ** 2}
-  join: { oprf: ecdh }
+  join: { oprf: ${flags.oprf}, ot_field_bits: ${flags.k}, shard_users: ${flags['shard-users']} }
   size_disclosure: declared
 execution: { backends: [mpc], tee: null }
 `;
@@ -70,6 +94,10 @@ interface Expected {
   readonly cents: number[];
 }
 
+/** Whether user u is in each further table with a row the query keeps. */
+const isGold = (u: number): boolean => u >= USERS / 4 && u < USERS + USERS / 4 && u % 2 === 0;
+const consents = (u: number): boolean => u >= USERS / 8 && u < USERS + USERS / 8 && u % 3 !== 0;
+
 /** Deterministic rows; half of each side's users are on both. */
 function makeData(dir: string): Expected {
   const day = (n: number): string => `2025-10-${String(1 + (n % 28)).padStart(2, '0')}`;
@@ -78,6 +106,7 @@ function makeData(dir: string): Expected {
   const users = campaigns.map(() => 0);
   const cents = campaigns.map(() => 0);
   for (let u = 0; u < USERS + USERS / 2; u += 1) {
+    const kept = (PARTIES < 3 || isGold(u)) && (PARTIES < 4 || consents(u));
     const bought: [number, number][] = [];
     for (let r = 0; r < ROWS_PER_USER && u < USERS; r += 1) {
       const row: [number, number] = [(u * 7 + r * 11) % 28, (u * 37 + r * 101) % 50_000];
@@ -89,17 +118,26 @@ function makeData(dir: string): Expected {
       const [c, at] = [(u + r * 3) % CAMPAIGNS, (u * 5 + r * 13) % 28];
       exposures.push(`u${u},${campaigns[c]!},${day(at)}`);
       for (const [date, spent] of bought) {
-        if (at >= date) continue;
+        if (at >= date || !kept) continue;
         cents[c]! += spent;
         seen.add(c);
       }
     }
     for (const c of seen) users[c]! += 1;
   }
-  for (const [party, table, lines] of [
+  const range = (from: number, row: (u: number) => string): string[] =>
+    Array.from({ length: USERS }, (_, i) => `u${from + i},${row(from + i)}`);
+  const files: [string, string, string[]][] = [
     ['shopgood', 'purchases', purchases],
     ['newsnow', 'exposures', exposures],
-  ] as const) {
+    [
+      'loyalty',
+      'members',
+      ['email,tier', ...range(USERS / 4, (u) => (u % 2 === 0 ? 'gold' : 'silver'))],
+    ],
+    ['panel', 'consents', ['email,consent', ...range(USERS / 8, (u) => `${u % 3 !== 0}`)]],
+  ];
+  for (const [party, table, lines] of files.slice(0, PARTIES)) {
     mkdirSync(join(dir, 'data', party), { recursive: true });
     writeFileSync(join(dir, 'data', party, `${table}.csv`), `${lines.join('\n')}\n`);
   }
@@ -165,8 +203,12 @@ try {
   console.log(
     JSON.stringify({
       bench: 'query1',
-      users: [USERS, USERS],
-      rows_per_user: [ROWS_PER_USER, ROWS_PER_USER],
+      users_per_party: USERS,
+      parties: PARTIES,
+      oprf: flags.oprf,
+      k: Number(flags.k),
+      shard_users: Number(flags['shard-users']),
+      rows_per_user: ROWS_PER_USER,
       campaigns: CAMPAIGNS,
       runs: RUNS,
       ms_median: round(times[Math.floor(times.length / 2)]!),

@@ -1,4 +1,4 @@
-// Writes the two CSV files of shopgood-newsnow: `node examples/generate.mjs [FOLDER]`. No clock, no
+// Writes the CSV files of the generated rooms: `node examples/generate.mjs [FOLDER]`. No clock, no
 // system randomness: every run writes the same bytes, which are committed. All people are invented;
 // their addresses are at domains reserved for examples, or at gmail.com under unlikely names.
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -90,7 +90,7 @@ const exposures = rowsOf(readers, (p) => {
   return `${READERS - (p % READERS)},${asTyped(addressOf(p))},${campaign.id},${dayIn(campaign)}`;
 });
 
-const target = process.argv[2] ?? fileURLToPath(new URL('shopgood-newsnow/data', import.meta.url));
+const target = process.argv[2] ?? dirname(fileURLToPath(import.meta.url));
 
 function write(path, header, rows) {
   const file = join(target, path);
@@ -98,5 +98,34 @@ function write(path, header, rows) {
   writeFileSync(file, [header, ...rows, ''].join('\n'));
 }
 
-write('shopgood/purchases.csv', 'customer_id,email,purchase_date,total_spent,category', purchases);
-write('newsnow/exposures.csv', 'user_id,email,campaign_id,exposure_date', exposures);
+const PURCHASES = 'customer_id,email,purchase_date,total_spent,category';
+const EXPOSURES = 'user_id,email,campaign_id,exposure_date';
+write('shopgood-newsnow/data/shopgood/purchases.csv', PURCHASES, purchases);
+write('shopgood-newsnow/data/newsnow/exposures.csv', EXPOSURES, exposures);
+
+// Three companies over the first people of the same town; two in three customers collect points.
+const few = { customers: people(0, 900), readers: people(200, 1300), members: people(100, 1200) };
+write(
+  'three-parties/data/shopgood/purchases.csv',
+  PURCHASES,
+  rowsOf(
+    few.customers,
+    (p) => `${p},${asTyped(addressOf(p))},${dayIn(SHOPPING)},${amount()},${pick(CATEGORIES)}`,
+  ),
+);
+write(
+  'three-parties/data/newsnow/exposures.csv',
+  EXPOSURES,
+  rowsOf(few.readers, (p) => {
+    const campaign = CAMPAIGNS[p % 2];
+    return `${READERS - p},${asTyped(addressOf(p))},${campaign.id},${dayIn(campaign)}`;
+  }),
+);
+write(
+  'three-parties/data/pointsplus/members.csv',
+  'card,email,tier,member_since',
+  shuffled(few.members.filter((p) => p % 3 !== 0)).map((p) => {
+    const since = dayIn({ from: '2024-01-01', days: 700 });
+    return `${700_000 + p},${asTyped(addressOf(p))},${pick(['gold', 'silver', 'blue'])},${since}`;
+  }),
+);

@@ -68,6 +68,7 @@ const FAULT_BY_CODE = {
   PEER_BAD_LENGTH: 'peer',
   PEER_BAD_ENCODING: 'peer',
   PEER_ABORTED: 'peer',
+  PARAMETERS_DIFFER: 'peer',
   // links and frames
   FRAME_TOO_LARGE: 'transport',
   FRAME_MALFORMED: 'transport',
@@ -84,6 +85,7 @@ const FAULT_BY_CODE = {
   STORAGE_FAILED: 'storage',
   STORE_MISMATCH: 'storage',
   // ours
+  WORKER_LOST: 'bug',
   INTERNAL: 'bug',
 } as const satisfies Record<string, Fault>;
 
@@ -131,6 +133,11 @@ export class ParleyError extends Error {
   toJSON(): ErrorDocument {
     return { code: this.code, fault: this.fault, message: this.message, detail: this.detail };
   }
+}
+
+/** The error a document was made of, on the same machine. */
+export function errorOf({ code, message, detail }: ErrorDocument): ParleyError {
+  return new ParleyError(code, message, detail);
 }
 
 /** LOCAL. Longest fragment of the caller's input an error repeats. */

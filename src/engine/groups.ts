@@ -7,17 +7,17 @@ export interface GroupSpace {
   /** All groups: the product of the key domains, last key fastest. */
   readonly total: number;
   /** Number of combinations of each side's own keys. */
-  readonly bySide: readonly [number, number];
+  readonly bySide: readonly number[];
   /** `sideIndex[side][g]`: which combination of that side's keys group g has. */
-  readonly sideIndex: readonly [Int32Array, Int32Array];
+  readonly sideIndex: readonly Int32Array[];
 }
 
 /** Splits the plan's groups. Public: depends on the plan only. */
 export function groupSpace(plan: Plan): GroupSpace {
   const total = plan.groups.reduce((n, key) => n * key.domain.length, 1);
-  const bySide: [number, number] = [1, 1];
-  for (const key of plan.groups) bySide[key.side] *= key.domain.length;
-  const sideIndex: [Int32Array, Int32Array] = [new Int32Array(total), new Int32Array(total)];
+  const bySide = plan.sides.map(() => 1);
+  for (const key of plan.groups) bySide[key.side]! *= key.domain.length;
+  const sideIndex = plan.sides.map(() => new Int32Array(total));
   for (let g = 0; g < total; g += 1) {
     let rest = g;
     const digits = plan.groups.map(() => 0);
@@ -26,12 +26,11 @@ export function groupSpace(plan: Plan): GroupSpace {
       digits[i] = rest % size;
       rest = Math.floor(rest / size);
     }
-    const index: [number, number] = [0, 0];
+    const index = plan.sides.map(() => 0);
     plan.groups.forEach((key, i) => {
-      index[key.side] = index[key.side] * key.domain.length + digits[i]!;
+      index[key.side] = index[key.side]! * key.domain.length + digits[i]!;
     });
-    sideIndex[0][g] = index[0];
-    sideIndex[1][g] = index[1];
+    sideIndex.forEach((own, side) => (own[g] = index[side]!));
   }
   return { total, bySide, sideIndex };
 }

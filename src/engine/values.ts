@@ -62,7 +62,8 @@ export function operandValues(
   side: Side,
   table: LocalTable,
 ): { readonly values: Float64Array; readonly present: Uint8Array } {
-  const operand = side === 0 ? comparison.pivot : comparison.sender;
+  const operand = comparison.left.side === side ? comparison.left : comparison.right;
+  expect(operand.side === side, 'the side has an operand in the comparison');
   const [values, present] = columnOf(table, operand.column);
   const base = Number(comparison.base);
   const limit = 2 ** comparison.bits;

@@ -14,6 +14,7 @@ import type { FromCoordinator, ToCoordinator } from './control.ts';
 import { parseControl } from './control.ts';
 import type { Budget } from './ledger/index.ts';
 import { Ledger } from './ledger/index.ts';
+import { openPool, type WorkerPool } from './run/pool.ts';
 import { QuerySession } from './session.ts';
 import type { Store } from './store/index.ts';
 import { openStore } from './store/index.ts';
@@ -36,6 +37,8 @@ export interface PartyOptions {
   readonly storePath: string;
   readonly ledgerDirectory: string;
   readonly coordinatorUrl: string;
+  /** Shards of one query computed at once; the number of cores when left out. */
+  readonly workers?: number;
   readonly log: Logger;
   /** Every message of every link, by path, step and length; for shape tests and metrics. */
   readonly trace?: (event: TraceEvent) => void;
@@ -53,6 +56,7 @@ export interface PartyContext {
   readonly budget: Budget | null;
   /** Commitment to a table's content, as the ledger names it. */
   readonly dataset: (table: string) => string;
+  readonly pool: WorkerPool;
   readonly rng: Rng;
   readonly log: Logger;
   readonly trace?: (event: TraceEvent) => void;
@@ -71,12 +75,7 @@ export interface PartyNode {
  * @throws ParleyError POLICY_UNSIGNED, POLICY_BAD_SIGNATURE, POLICY_FOREIGN (not a party of it, or
  *   other keys), STORE_MISMATCH, LEDGER_CORRUPT, LEDGER_LOCKED, COORDINATOR_AWAY.
  */
-export function startParty(options: PartyOptions): Promise<PartyNode> {
-  return startPartyWith(options, systemRng);
-}
-
-/** {@link startParty} with another random source. No shipped entry point calls it. */
-export async function startPartyWith(options: PartyOptions, rng: Rng): Promise<PartyNode> {
+export async function startParty(options: PartyOptions): Promise<PartyNode> {
   const { policy, digest } = verifyPacket(options.packet);
   expectOwnKeys(policy, options);
   const store = await openStore(options.storePath, { readOnly: true });
@@ -101,7 +100,8 @@ export async function startPartyWith(options: PartyOptions, rng: Rng): Promise<P
       relay,
       budget: budgetOf(policy),
       dataset: datasetOf(policy, options.party, store),
-      rng,
+      pool: openPool(QUERIES_MAX, options.workers),
+      rng: systemRng,
       log: options.log,
       ...(options.trace === undefined ? {} : { trace: options.trace }),
     });
@@ -249,6 +249,7 @@ function serve(context: PartyContext): PartyNode {
       clearTimeout(timer);
       for (const queryId of [...sessions.keys()]) forget(queryId);
       await context.relay.close();
+      await context.pool.close();
       context.ledger.close();
       context.store.close();
     },

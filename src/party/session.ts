@@ -1,10 +1,9 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { concat, fromHex, toHex, utf8 } from '../core/bytes.ts';
 import { asParleyError, expect, ParleyError } from '../core/errors.ts';
-import type { Channel } from '../core/channel.ts';
 import type { OnProgress } from '../core/progress.ts';
 import { formatRational } from '../core/rational.ts';
 import { noiseRecord } from '../dp/index.ts';
-import { openSharing, runPlan } from '../engine/mpc/index.ts';
 import type { OutputShare } from '../engine/types.ts';
 import { parsePublicKey } from '../policy/index.ts';
 import type { Json, SignedGo } from '../records/index.ts';
@@ -14,6 +13,9 @@ import { openLink } from '../transport/index.ts';
 import type { ToCoordinator } from './control.ts';
 import { runLocalStage } from './local/index.ts';
 import type { PartyContext } from './node.ts';
+import type { Side } from '../sql/index.ts';
+import { parametersOf } from './run/parameters.ts';
+import { agreeOnAll, runShards, setUpAll, type NodeRun } from './run/runner.ts';
 import type { VettedQuery } from './vet.ts';
 import { releaseRuleOf } from './vet.ts';
 
@@ -55,7 +57,7 @@ export class QuerySession {
         queryId: submission.query_id,
         planDigest: this.query.planDigest,
         policyDigest,
-        dataset: dataset(plan.sides[this.query.side].table),
+        dataset: dataset(plan.sides[this.query.side]!.table),
         epsilon: price.epsilon,
         delta: price.delta,
       },
@@ -81,7 +83,7 @@ export class QuerySession {
   }
 
   /**
-   * Runs the plan with the other party and answers the coordinator with receipt and sealed share.
+   * Runs the plan with the other parties and answers the coordinator with receipt and sealed share.
    * @throws ParleyError GO_INVALID, and whatever link, protocols and local stage throw.
    */
   async run(gos: readonly SignedGo[]): Promise<Extract<ToCoordinator, { type: 'answer' }>> {
@@ -100,20 +102,20 @@ export class QuerySession {
     if (!gos.some((go) => go.signature === own.signature)) {
       throw new ParleyError('GO_INVALID', 'the coordinator passed on another go than ours');
     }
-    const link = await this.#openLink(session);
+    const links = await this.#openLinks(session);
     try {
-      const share = await this.#compute(link, session);
+      const share = await this.#compute(links, session);
       return await this.#release(share, session, own);
     } catch (error) {
-      link.abort(asParleyError(error).code);
+      for (const link of links) link?.abort(asParleyError(error).code);
       throw error;
     } finally {
-      await link.close();
+      await Promise.all(links.map(async (link) => link?.close()));
       this.#state = 'over';
     }
   }
 
-  /** Stops a run: the other party or the coordinator gave up. The charge stays. */
+  /** Stops a run: another party or the coordinator gave up. The charge stays. */
   cancel(): void {
     this.#state = 'over';
     this.#cancel.abort();
@@ -126,15 +128,28 @@ export class QuerySession {
     this.#state = to;
   }
 
-  #openLink(session: string): Promise<Link> {
+  /** One link with every other party, by side; all or none. */
+  async #openLinks(session: string): Promise<readonly (Link | null)[]> {
+    const open = async (side: Side): Promise<Link | null> =>
+      side === this.query.side ? null : this.#openLink(session, side);
+    const settled = await Promise.allSettled(this.query.plan.sides.map((_, side) => open(side)));
+    const failed = settled.find((result) => result.status === 'rejected');
+    const links = settled.map((result) => (result.status === 'fulfilled' ? result.value : null));
+    if (failed === undefined) return links;
+    for (const link of links) link?.abort(asParleyError(failed.reason).code);
+    throw failed.reason;
+  }
+
+  #openLink(session: string, peerSide: Side): Promise<Link> {
     const { policy, policyDigest, keys, relay } = this.#context;
-    const { peer, side, submission } = this.query;
+    const { side, submission, plan } = this.query;
+    const peer = plan.sides[peerSide]!.party;
     const remote = policy.parties.find((p) => p.name === peer);
     expect(remote !== undefined, 'the plan names parties of the policy');
     const fields = [policy.room, policyDigest, submission.query_id, session];
     return openLink({
       raw: relay.pipe(submission.query_id, peer),
-      role: side === 0 ? 'initiator' : 'responder',
+      role: side < peerSide ? 'initiator' : 'responder',
       localStatic: keys.link.privateKey,
       remoteStatic: parsePublicKey('x25519', remote.link_key),
       prologue: concat([utf8(`parley/link/v1\0${fields.join('\0')}`)]),
@@ -144,33 +159,39 @@ export class QuerySession {
     });
   }
 
-  async #compute(link: Link, session: string): Promise<OutputShare> {
-    const { store, policy, rng } = this.#context;
+  async #compute(links: readonly (Link | null)[], session: string): Promise<OutputShare> {
+    const { store, policy, pool, log } = this.#context;
     const { plan, side, calibration } = this.query;
-    const onProgress = this.#progress(link);
-    onProgress({ stage: 'local', done: 0, total: 1 });
-    const root: Channel = link.root;
-    const sessionId = fromHex(session, 32);
-    const [local, sharing] = await Promise.all([
-      runLocalStage(store, policy, plan, side),
-      openSharing({ side, channel: root.sub('session'), sessionId, rng }),
-    ]);
-    onProgress({ stage: 'local', done: 1, total: 1 });
-    if (local.dropped.rows > 0) {
-      const { query_id } = this.query.submission;
-      this.#context.log.info({ query_id, ...local.dropped }, 'rows beyond the bounds left out');
-    }
-    return runPlan({
+    const onProgress = this.#progress(links);
+    const { query_id } = this.query.submission;
+    const run: NodeRun = {
       plan,
       calibration,
       side,
-      table: local.table,
-      sharing,
-      channel: root.sub('plan'),
-      sessionId,
-      rng,
+      links,
+      parameters: parametersOf(plan, this.query.planDigest, session),
+      sessionId: fromHex(session, 32),
+      pool,
+      signal: this.#cancel.signal,
       onProgress,
-    });
+      log: log.child({ query_id }),
+    };
+    await agreeOnAll(run);
+    onProgress({ stage: 'local', done: 0, total: 1 });
+    const lag = monitorEventLoopDelay({ resolution: 10 });
+    lag.enable();
+    const [local, seeds] = await Promise.all([
+      runLocalStage(store, policy, plan, side),
+      setUpAll(run),
+    ]);
+    onProgress({ stage: 'local', done: 1, total: 1 });
+    if (local.dropped.rows > 0) {
+      log.info({ query_id, ...local.dropped }, 'rows beyond the bounds left out');
+    }
+    const share = await runShards(run, seeds, local.table);
+    lag.disable();
+    log.info({ query_id, loop_lag_p99_ms: lag.percentile(99) / 1e6 }, 'computed');
+    return share;
   }
 
   async #release(
@@ -217,7 +238,7 @@ export class QuerySession {
   }
 
   /** Passes on at most one report per stage and step of {@link PROGRESS_STEP}, with bytes sent. */
-  #progress(link: Link): OnProgress {
+  #progress(links: readonly (Link | null)[]): OnProgress {
     let stage = '';
     let next = 0;
     const { query_id } = this.query.submission;
@@ -225,9 +246,12 @@ export class QuerySession {
       this.#context.relay.sendControl({ type: 'progress', query_id, stage: name, done, total });
     };
     let over = this.#cancel.signal.aborted;
-    void link.closed.then(() => {
-      over = true;
-    });
+    for (const link of links) {
+      void link?.closed.then(() => {
+        over = true;
+      });
+    }
+    const sent = (): number => links.reduce((sum, link) => sum + (link?.stats.bytesSent ?? 0), 0);
     return (event) => {
       // The one place every long computation passes: a run nobody waits for stops here.
       if (over || this.#cancel.signal.aborted) {
@@ -238,7 +262,7 @@ export class QuerySession {
       stage = event.stage;
       next = part + PROGRESS_STEP;
       say(event.stage, event.done, event.total);
-      if (part >= 1) say('link.bytes', link.stats.bytesSent, link.stats.bytesSent);
+      if (part >= 1) say('link.bytes', sent(), sent());
     };
   }
 }

@@ -9,6 +9,7 @@ import {
   pairCells,
   PAYLOAD_BYTES_MAX,
   planSizes,
+  shardCapacities,
 } from '../engine/mpc/index.ts';
 import { canonicalJson } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
@@ -29,8 +30,8 @@ export interface VettedQuery {
   readonly plan: Plan;
   readonly planDigest: string;
   readonly side: Side;
-  /** The other party of the plan. */
-  readonly peer: string;
+  /** The other parties of the plan. */
+  readonly peers: readonly { readonly party: string; readonly side: Side }[];
   readonly calibration: Calibration;
   readonly price: { readonly epsilon: Rational; readonly delta: Rational };
 }
@@ -41,29 +42,31 @@ export function releaseRuleOf(plan: Plan): ReleaseRule {
 }
 
 /**
- * Refuses what would fail in the middle of a run, after both parties have paid for it.
+ * Refuses what would fail in the middle of a run, after all parties have paid for it.
  * @throws ParleyError POLICY_OUT_OF_RANGE, SQL_TOO_LARGE, DOMAIN_TOO_LARGE.
  */
 function expectRunnable(plan: Plan): void {
-  for (const { party, table, capacity } of plan.sides) {
-    if (capacity <= CAPACITY_MAX) continue;
+  shardCapacities(plan).forEach((users, side) => {
+    if (users <= CAPACITY_MAX) return;
+    const { party, table } = plan.sides[side]!;
     throw new ParleyError(
       'POLICY_OUT_OF_RANGE',
-      'a table declares more users than one join takes',
+      'a table declares more users than the shards of a join take',
       {
         party,
         path: `tables.${table}.max_users`,
-        hint: `this version joins tables of at most ${CAPACITY_MAX} declared users`,
+        hint: `agree on a smaller shard_users: a shard takes ${CAPACITY_MAX} users of each party`,
       },
     );
-  }
+  });
   const { payloadBytes, shareBytes } = planSizes(plan);
-  if (payloadBytes > PAYLOAD_BYTES_MAX) {
+  const wide = payloadBytes.findIndex((bytes) => bytes > PAYLOAD_BYTES_MAX);
+  if (wide >= 0) {
     throw new ParleyError(
       'SQL_TOO_LARGE',
       'the query needs more of each user than a join carries',
       {
-        party: plan.sides[1].party,
+        party: plan.sides[wide]!.party,
         hint: 'use fewer columns of this party, or agree on a smaller max_rows_per_user',
       },
     );
@@ -71,10 +74,8 @@ function expectRunnable(plan: Plan): void {
   if (pairCells(plan) > PAIR_CELLS_MAX) {
     throw new ParleyError(
       'SQL_TOO_LARGE',
-      'the query compares more pairs of rows than one run holds',
-      {
-        hint: 'ask for fewer aggregates, or agree on a smaller max_users or max_rows_per_user',
-      },
+      'the query compares more combinations of rows than one shard holds',
+      { hint: 'ask for fewer aggregates, or agree on a smaller shard_users or max_rows_per_user' },
     );
   }
   if (shareBytes > SHARE_BYTES_MAX) {
@@ -114,7 +115,7 @@ export function vetSubmission(
     throw new ParleyError('PLAN_MISMATCH', 'the coordinator planned another query than this text');
   }
   const index = plan.sides.findIndex((side) => side.party === own.party);
-  if (index !== 0 && index !== 1) {
+  if (index < 0) {
     throw new ParleyError('BAD_ARGUMENT', 'this query does not involve this party');
   }
   expectRunnable(plan);
@@ -127,7 +128,7 @@ export function vetSubmission(
     plan,
     planDigest: digest,
     side: index,
-    peer: plan.sides[index === 0 ? 1 : 0].party,
+    peers: plan.sides.flatMap(({ party }, side) => (side === index ? [] : [{ party, side }])),
     calibration,
     price:
       differential === null

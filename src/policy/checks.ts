@@ -90,23 +90,24 @@ function expectView(
   tables: ReadonlyMap<string, OwnedTable>,
   perPartition: number | null,
 ): void {
-  const [left, right] = view.join.map((name, i) => {
+  const joined = view.join.map((name, i) => {
     return tables.get(name) ?? refuse(`${path}.join.${i}`, 'names a table that does not exist');
   });
-  if (left === undefined || right === undefined) return;
-  if (left.party === right.party) refuse(`${path}.join`, 'must name tables of two parties');
-  if (left.table.privacy_unit_column.kind !== right.table.privacy_unit_column.kind) {
+  if (new Set(joined.map(({ party }) => party)).size < joined.length) {
+    refuse(`${path}.join`, 'must name tables of different parties');
+  }
+  if (new Set(joined.map(({ table }) => table.privacy_unit_column.kind)).size > 1) {
     refuse(`${path}.join`, 'joins identifiers of different kinds, which never match');
   }
   const alias = view.privacy_unit_alias;
-  for (const { table } of [left, right]) {
+  for (const { table } of joined) {
     if (Object.hasOwn(table.columns, alias)) {
       refuse(`${path}.privacy_unit_alias`, 'is the name of a column of the view');
     }
   }
   // privacy.md section 2: C <= rA * rB, or C promises what the join cannot produce.
-  const pairs = left.table.max_rows_per_user * right.table.max_rows_per_user;
-  if (perPartition !== null && perPartition > pairs) {
+  const combinations = joined.reduce((n, { table }) => n * table.max_rows_per_user, 1);
+  if (perPartition !== null && perPartition > combinations) {
     refuse(
       'rules.differential_privacy.max_contributions_per_partition',
       'is above the rows one user can have in a view',

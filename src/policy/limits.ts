@@ -28,3 +28,12 @@ export const EPSILON_BUDGET_MAX = '10000';
  * (thresholds of 64 bits, noise of at most 26 bits), so a promise much below is not kept.
  */
 export const DELTA_PER_QUERY_MIN = '1e-15';
+/** AGREEMENT. Tables a view joins, as many as a query. */
+export const VIEW_TABLES_MAX = 4;
+/**
+ * AGREEMENT. Declared users per shard: memory of a run grows with it, padding shrinks (3% at the
+ * default). Small ones are for tests and for showing many shards.
+ */
+export const SHARD_USERS_MIN = 64;
+export const SHARD_USERS_DEFAULT = 2 ** 16;
+export const SHARD_USERS_MAX = 2 ** 18;

@@ -7,8 +7,12 @@ import {
   PARTIES_MAX,
   ROWS_PER_USER_MAX,
   SCALE_MAX,
+  SHARD_USERS_DEFAULT,
+  SHARD_USERS_MAX,
+  SHARD_USERS_MIN,
   USERS_MAX,
   VALUE_CHARS_MAX,
+  VIEW_TABLES_MAX,
 } from './limits.ts';
 import type {
   AnalystPolicy,
@@ -147,7 +151,7 @@ const analystDraft = z.strictObject({
 });
 
 const view = z.strictObject({
-  join: z.tuple([identifier, identifier]),
+  join: z.array(identifier).min(2).max(VIEW_TABLES_MAX),
   privacy_unit_alias: identifier,
 });
 
@@ -200,6 +204,12 @@ const differentialPrivacy: z.ZodType<DifferentialPrivacy | 'off'> = z.preprocess
   z.union([z.literal('off'), differentialPrivacyFields.transform(withDefaults)]),
 );
 
+const join = z.strictObject({
+  oprf: choice(['ecdh', 'kkrt']).default('ecdh'),
+  ot_field_bits: z.union([z.literal(2), z.literal(4)]).default(4),
+  shard_users: wholeNumber(SHARD_USERS_MIN, SHARD_USERS_MAX).default(SHARD_USERS_DEFAULT),
+});
+
 const rules: z.ZodType<RulesPolicy> = z.strictObject({
   allowed_aggregates: z
     .array(choice(['COUNT', 'COUNT_DISTINCT', 'SUM', 'AVG', 'VARIANCE', 'QUANTILE']))
@@ -208,7 +218,7 @@ const rules: z.ZodType<RulesPolicy> = z.strictObject({
   partition_selection: choice(['exact_k', 'pre_threshold'], ['noisy']).default('pre_threshold'),
   differential_privacy: differentialPrivacy,
   confidence_level: positiveDecimal.default('0.95'),
-  join: z.strictObject({ oprf: choice(['ecdh'], ['kkrt']) }).default({ oprf: 'ecdh' }),
+  join: join.prefault({}),
   size_disclosure: choice(['declared'], ['power_of_two']).default('declared'),
 });
 

@@ -43,7 +43,8 @@ export interface AnalystPolicy {
 }
 
 export interface ViewPolicy {
-  readonly join: readonly [string, string];
+  /** 2 to 4 tables of as many parties. */
+  readonly join: readonly string[];
   readonly privacy_unit_alias: string;
 }
 
@@ -72,7 +73,13 @@ export interface RulesPolicy {
   readonly differential_privacy: DifferentialPrivacy | 'off';
   /** Level of the intervals shown to analysts, decimal string such as "0.95". */
   readonly confidence_level: string;
-  readonly join: { readonly oprf: 'ecdh' | 'kkrt' };
+  readonly join: {
+    readonly oprf: 'ecdh' | 'kkrt';
+    /** SoftSpoken's k: 2 for fast links, 4 for half the bytes. */
+    readonly ot_field_bits: 2 | 4;
+    /** Declared users per shard of a query, on average. */
+    readonly shard_users: number;
+  };
   readonly size_disclosure: 'declared';
 }
 

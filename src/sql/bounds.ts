@@ -1,13 +1,13 @@
 /** Which table leads the join, and how many rows and groups of a user take part. */
-import { ParleyError } from '../core/errors.ts';
 import type { DifferentialPrivacy, Policy } from '../policy/types.ts';
 import { groupDomain } from './coding.ts';
 import { refusal } from './hints.ts';
 import { GROUPS_MAX, SENDER_GROUPS_MAX } from './limits.ts';
 import type { BoundTable, ResolvedColumn, TableIndex } from './names.ts';
 import type { PlanSide } from './plan.ts';
+import { tablesBySide } from './rewrite.ts';
 
-export type Tables = readonly [BoundTable, BoundTable];
+export type Tables = readonly BoundTable[];
 
 /** The settings of differential privacy, null when the policy turns it off. */
 export function differentialOf(policy: Policy): DifferentialPrivacy | null {
@@ -23,71 +23,90 @@ export function groupsOf(keys: readonly ResolvedColumn[], table: TableIndex): nu
 }
 
 /**
- * Cost of a join in units of 1/100 scalar multiplications: the pivot of n users blinds and unblinds
- * one point for each of 1.35·n bins and the sender raises them, the sender of m users evaluates 3·m
- * points of its own (protocols.md, sections 1 and 2).
+ * Cost of the star join around a pivot in units of 1/100 scalar multiplications, per sender: the
+ * pivot of n users blinds and unblinds n points and the sender raises them, the sender of m users
+ * evaluates 3·m points of its own (protocols.md, sections 1 and 2). By KKRT the ratio is alike.
  */
-function joinCost(pivotUsers: number, senderUsers: number): number {
-  return (2 * 135 + 135) * pivotUsers + 300 * senderUsers;
+function joinCost(pivot: TableIndex, tables: Tables): number {
+  const users = (table: TableIndex): number => tables[table]!.policy.max_users;
+  return tables.reduce(
+    (sum, _, table) => (table === pivot ? sum : sum + 300 * users(pivot) + 300 * users(table)),
+    0,
+  );
+}
+
+/** The first of `candidates` with the largest score. */
+function best(candidates: readonly TableIndex[], score: (table: TableIndex) => number): TableIndex {
+  return candidates.reduce((a, b) => (score(b) > score(a) ? b : a));
 }
 
 /**
- * The pivot: the owner of the GROUP BY columns; with both owning some, the owner of more groups;
- * with none, the cheaper way round. Ties go to the party that comes first in the policy.
+ * The pivot: the owner of the GROUP BY columns; with several owning some, the owner of most groups;
+ * with none, the cheapest way round. Ties go to the party that comes first in the policy.
  */
 export function choosePivot(tables: Tables, keys: readonly ResolvedColumn[]): TableIndex {
-  const [groups0, groups1] = [groupsOf(keys, 0), groupsOf(keys, 1)];
-  const owns = (table: TableIndex): boolean => keys.some((key) => key.table === table);
-  if (owns(0) !== owns(1)) return owns(0) ? 0 : 1;
-  if (owns(0)) return groups0 >= groups1 ? 0 : 1;
-  const [users0, users1] = [tables[0].policy.max_users, tables[1].policy.max_users];
-  return joinCost(users0, users1) <= joinCost(users1, users0) ? 0 : 1;
+  const all = tables.map((_, table) => table);
+  const owners = all.filter((table) => keys.some((key) => key.table === table));
+  if (owners.length > 0) return best(owners, (table) => groupsOf(keys, table));
+  return best(all, (table) => -joinCost(table, tables));
 }
 
 /** @throws ParleyError DOMAIN_TOO_LARGE when a query has more groups than the protocols carry. */
-export function expectGroupsFit(keys: readonly ResolvedColumn[], pivot: TableIndex): void {
+export function expectGroupsFit(
+  keys: readonly ResolvedColumn[],
+  pivot: TableIndex,
+  tables: Tables,
+): void {
   const own = groupsOf(keys, pivot);
-  const sender = groupsOf(keys, pivot === 0 ? 1 : 0);
+  const senders = tables.reduce(
+    (product, _, table) => (table === pivot ? product : product * groupsOf(keys, table)),
+    1,
+  );
   const names = keys.map((key) => key.name).join(', ');
-  if (sender > SENDER_GROUPS_MAX) {
-    const hint = `One party may bring ${SENDER_GROUPS_MAX} groups; the fewer here are ${sender}.`;
+  if (senders > SENDER_GROUPS_MAX) {
+    const hint = `All parties but one may bring ${SENDER_GROUPS_MAX} groups; the fewest here are ${senders}.`;
     throw refusal('DOMAIN_TOO_LARGE', 'the query has too many groups', names, hint);
   }
-  if (own * sender > GROUPS_MAX) {
-    const hint = `A query has at most ${GROUPS_MAX} groups; this one has ${own * sender}.`;
+  if (own * senders > GROUPS_MAX) {
+    const hint = `A query has at most ${GROUPS_MAX} groups; this one has ${own * senders}.`;
     throw refusal('DOMAIN_TOO_LARGE', 'the query has too many groups', names, hint);
   }
 }
 
-/** Row slots of both sides, pivot first, with the bounds that fill them. */
+/** Row slots of all sides, pivot first, with the bounds that fill them. */
 export interface SidesBounds {
-  readonly slots: readonly [number, number];
-  readonly bounds: readonly [PlanSide['bounds'], PlanSide['bounds']];
+  readonly slots: readonly number[];
+  readonly bounds: readonly PlanSide['bounds'][];
 }
 
 /**
- * Splits the bound on joined rows per user and group, C, into rows a of the pivot and b of the
- * sender: a·b at most C and as large as possible, then a and b as equal as possible, then the
- * larger a.
+ * Splits the bound on joined rows per user and group, C, into rows of each side, pivot first: their
+ * product at most C and as large as possible, then all as equal as possible, then the earlier ones
+ * the larger.
  */
-function splitContributions(c: number, rowsPivot: number, rowsSender: number): [number, number] {
-  let best: [number, number] = [1, 1];
-  for (let a = 1; a <= rowsPivot; a += 1) {
-    const b = Math.min(rowsSender, Math.floor(c / a));
-    if (b < 1) break;
-    const gain = a * b - best[0] * best[1];
-    const spread = Math.abs(a - b) - Math.abs(best[0] - best[1]);
-    // Later candidates have the larger a, so they win what is left of a tie.
-    if (gain > 0 || (gain === 0 && spread <= 0)) best = [a, b];
-  }
-  return best;
+export function splitContributions(c: number, rows: readonly number[]): readonly number[] {
+  let chosen: readonly number[] = rows.map(() => 1);
+  const spread = (split: readonly number[]): number => Math.max(...split) - Math.min(...split);
+  const product = (split: readonly number[]): number => split.reduce((n, a) => n * a, 1);
+  const extend = (split: readonly number[], used: number): void => {
+    const limit = Math.min(rows[split.length]!, Math.floor(c / used));
+    if (split.length === rows.length - 1) {
+      const whole = [...split, limit];
+      const gain = product(whole) - product(chosen);
+      // Later candidates have the larger earlier parts, so they win what is left of a tie.
+      if (gain > 0 || (gain === 0 && spread(whole) <= spread(chosen))) chosen = whole;
+      return;
+    }
+    for (let a = 1; a <= limit; a += 1) extend([...split, a], used * a);
+  };
+  extend([], 1);
+  return chosen;
 }
 
 /**
- * Slots per user. Without differential privacy every row up to max_rows_per_user takes part. With
- * it, bounds depend on the policy alone and each is enforced by the owner of the rows.
- * @throws ParleyError POLICY_OUT_OF_RANGE when max_contributions_per_partition is more than the two
- *   tables can bring.
+ * Slots per user, by side. Without differential privacy every row up to max_rows_per_user takes
+ * part. With it, bounds depend on the policy alone and each is enforced by the owner of the rows;
+ * max_contributions_per_partition counts for no more than the tables of the query can bring.
  */
 export function boundSides(
   differential: DifferentialPrivacy | null,
@@ -95,28 +114,22 @@ export function boundSides(
   keys: readonly ResolvedColumn[],
   pivot: TableIndex,
 ): SidesBounds {
-  const rowsPivot = tables[pivot].policy.max_rows_per_user;
-  const rowsSender = tables[pivot === 0 ? 1 : 0].policy.max_rows_per_user;
-  if (differential === null) return { slots: [rowsPivot, rowsSender], bounds: [null, null] };
-  const c = differential.max_contributions_per_partition;
-  if (c > rowsPivot * rowsSender) {
-    throw new ParleyError(
-      'POLICY_OUT_OF_RANGE',
-      'max_contributions_per_partition is more than the product of both max_rows_per_user',
-      { path: 'rules.differential_privacy.max_contributions_per_partition' },
-    );
-  }
+  const order = tablesBySide(tables.length, pivot);
+  const rows = order.map((table) => tables[table]!.policy.max_rows_per_user);
+  if (differential === null) return { slots: rows, bounds: rows.map(() => null) };
+  const most = rows.reduce((n, r) => n * r, 1);
+  const c = Math.min(differential.max_contributions_per_partition, most);
   const partitions = Math.min(
     differential.max_partitions_contributed,
     groupsOf(keys, pivot),
-    rowsPivot,
+    rows[0]!,
   );
-  const [a, b] = splitContributions(c, rowsPivot, rowsSender);
+  const split = splitContributions(c, rows);
   return {
-    slots: [Math.min(rowsPivot, partitions * a), b],
-    bounds: [
-      { partitions, rowsPerPartition: a },
-      { partitions: 1, rowsPerPartition: b },
-    ],
+    slots: split.map((a, side) => (side === 0 ? Math.min(rows[0]!, partitions * a) : a)),
+    bounds: split.map((a, side) => ({
+      partitions: side === 0 ? partitions : 1,
+      rowsPerPartition: a,
+    })),
   };
 }

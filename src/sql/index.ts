@@ -17,6 +17,7 @@ export type {
   PairOperand,
   PairPredicate,
   Plan,
+  PlanJoin,
   PlannedMeasure,
   PlanPrivacy,
   PlanSide,

@@ -16,9 +16,13 @@ export const NUMBER_EXPONENT_MAX = 60;
 export const OUTPUT_COLUMNS_MAX = 100;
 /** AGREEMENT. Largest LIMIT; more rows than any answer has. */
 export const LIMIT_MAX = 1_000_000_000;
+/** AGREEMENT. Tables, and so parties, of one query. */
+export const JOIN_TABLES_MAX = 4;
+/** AGREEMENT. Shards of one query; policies that need more take larger shards. */
+export const SHARDS_MAX = 64;
 /** AGREEMENT. Groups of one query: the product of all GROUP BY domains. */
 export const GROUPS_MAX = 4096;
-/** AGREEMENT. Groups the sender brings: each is a column of its payload. */
+/** AGREEMENT. Groups all senders bring together: each is a column of bits. */
 export const SENDER_GROUPS_MAX = 64;
 /** AGREEMENT. Coded decimals and integers are below this in magnitude; enforced at import. */
 export const HARD_RANGE = 10n ** 12n;

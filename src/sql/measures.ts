@@ -17,6 +17,7 @@ import { refusal } from './hints.ts';
 import type { Quantity, Wanted } from './items.ts';
 import { SUM_MAX } from './limits.ts';
 import type { TableIndex } from './names.ts';
+import { sideOfTable } from './rewrite.ts';
 import type { Measure, PlannedMeasure, PlanPrivacy } from './plan.ts';
 
 /**
@@ -80,7 +81,7 @@ export interface MeasureContext {
   readonly pivot: TableIndex;
   readonly differential: DifferentialPrivacy | null;
   readonly bounds: SidesBounds;
-  /** Declared users of the smaller table: no more can match. */
+  /** Declared users of the smallest table: no more can match. */
   readonly users: number;
 }
 
@@ -131,7 +132,7 @@ function planMeasure(
 function measureOf(quantity: Quantity, pivot: TableIndex): Measure {
   if (!('column' in quantity)) return { kind: quantity.kind };
   const { table, name } = quantity.column;
-  return { kind: quantity.kind, side: table === pivot ? 0 : 1, column: name };
+  return { kind: quantity.kind, side: sideOfTable(table, pivot), column: name };
 }
 
 function clampFor(quantity: Quantity, { differential }: MeasureContext): Clamp | null {
@@ -160,19 +161,21 @@ function valueMax(quantity: Quantity, clamp: Clamp | null): bigint {
 
 /**
  * D1: by how much one user can change a measure, summed over all groups (privacy.md, section 2).
- * Users: the groups a user can be in, L0. Else: joined rows of a user, which are at most L0·a·b by
- * the bounds per group and at most the product of both sides' slots, times the largest value.
+ * Users: the groups a user can be in, L0. Else: joined rows of a user, which are at most L0·a·b·… by
+ * the bounds per group and at most the product of all sides' slots, times the largest value.
  * At least 1, so that noise stays defined for a measure that cannot change. 0 without noise.
  */
 function sensitivityOf(quantity: Quantity, clamp: Clamp | null, context: MeasureContext): bigint {
   const { slots, bounds } = context.bounds;
-  const [pivot, sender] = bounds;
-  if (pivot === null || sender === null) return 0n;
-  const groups = BigInt(pivot.partitions * sender.partitions);
+  const product = (factors: readonly number[]): bigint =>
+    factors.reduce((n, factor) => n * BigInt(factor), 1n);
+  const bounded = bounds.filter((side) => side !== null);
+  if (bounded.length < bounds.length) return 0n;
+  const groups = product(bounded.map(({ partitions }) => partitions));
   if (quantity.kind === 'users') return groups;
-  const perGroup = BigInt(pivot.rowsPerPartition * sender.rowsPerPartition);
-  const product = BigInt(slots[0] * slots[1]);
-  const rows = groups * perGroup < product ? groups * perGroup : product;
+  const perGroup = product(bounded.map(({ rowsPerPartition }) => rowsPerPartition));
+  const all = product(slots);
+  const rows = groups * perGroup < all ? groups * perGroup : all;
   return larger(1n, rows * valueMax(quantity, clamp));
 }
 
@@ -191,8 +194,8 @@ function expectNoOverflow(
   epsilon: Rational | null,
   { bounds, users }: MeasureContext,
 ): void {
-  const pairs = BigInt(users) * BigInt(bounds.slots[0]) * BigInt(bounds.slots[1]);
-  const total = pairs * valueMax(quantity, clamp);
+  const joined = bounds.slots.reduce((n, slots) => n * BigInt(slots), BigInt(users));
+  const total = joined * valueMax(quantity, clamp);
   const scale = epsilon === null ? 0n : (sensitivity * epsilon.den) / epsilon.num + 1n;
   const headroom = 2n * sensitivity + TAIL_SCALES * scale;
   if (total + headroom < SUM_MAX) return;

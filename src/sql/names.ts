@@ -1,13 +1,14 @@
 import { refusal, JOIN_HINT, UNIT_HINT } from './hints.ts';
+import { JOIN_TABLES_MAX } from './limits.ts';
 import type { ParleyError } from '../core/errors.ts';
 import type { ColumnPolicy, PartyPolicy, Policy, TablePolicy } from '../policy/types.ts';
 import type { ColumnSyntax, JoinSyntax, SelectSyntax, Span, TableSyntax } from './syntax.ts';
 
 /**
- * Index of a table of the query: 0 is the one whose party comes first in the policy, whatever the
- * order in FROM. An inner join is symmetric, so the plan must not depend on that order.
+ * Index of a table of the query, in the order of their parties in the policy, whatever the order in
+ * FROM. An inner join is symmetric, so the plan must not depend on that order.
  */
-export type TableIndex = 0 | 1;
+export type TableIndex = number;
 
 export interface BoundTable {
   readonly party: string;
@@ -27,10 +28,10 @@ export type Resolved =
 
 export type ResolvedColumn = Extract<Resolved, { kind: 'column' }>;
 
-/** The two tables of a query and how their columns are named in it. */
+/** The tables of a query and how their columns are named in it. */
 export interface Scope {
   readonly sql: string;
-  readonly tables: readonly [BoundTable, BoundTable];
+  readonly tables: readonly BoundTable[];
   /** Names the joined unit without a qualifier: the alias of a view, the column of USING. */
   readonly unitNames: ReadonlySet<string>;
   /** Relations of FROM with the tables they cover. */
@@ -55,7 +56,8 @@ interface Found {
 const fragmentOf = (sql: string, span: Span): string => sql.slice(span.from, span.to);
 
 /**
- * Finds the two tables of FROM and checks that they are joined on their privacy units.
+ * Finds the tables of FROM, 2 to 4 of as many parties, and checks that they are joined on their
+ * privacy units.
  * @throws ParleyError SQL_UNKNOWN_TABLE, SQL_BAD_JOIN, SQL_UNSUPPORTED.
  */
 export function bindTables(policy: Policy, sql: string, select: SelectSyntax): Scope {
@@ -64,55 +66,69 @@ export function bindTables(policy: Policy, sql: string, select: SelectSyntax): S
   const isView =
     from.path.length === 1 && viewName !== undefined && Object.hasOwn(policy.views, viewName);
   if (isView) return bindView(policy, sql, select, viewName);
-  const join = joins[0];
-  if (join === undefined) {
-    findTable(policy, from.path, fragmentOf(sql, from.span));
-    throw refusal(
-      'SQL_BAD_JOIN',
-      'a query joins two tables',
-      fragmentOf(sql, from.span),
-      JOIN_HINT,
-    );
-  }
-  if (joins.length > 1) throw tooMany(sql, joins[1]!);
   const left = findTable(policy, from.path, fragmentOf(sql, from.span));
-  const right = findTable(policy, join.table.path, fragmentOf(sql, join.table.span));
-  const tables = orderTables(sql, join.table.span, left, right);
-  const leftIndex: TableIndex = left.partyIndex < right.partyIndex ? 0 : 1;
-  const rightIndex: TableIndex = leftIndex === 0 ? 1 : 0;
+  if (joins.length === 0) {
+    const fragment = fragmentOf(sql, from.span);
+    throw refusal('SQL_BAD_JOIN', 'a query joins tables of several parties', fragment, JOIN_HINT);
+  }
+  if (joins.length >= JOIN_TABLES_MAX) throw tooMany(sql, joins[JOIN_TABLES_MAX - 1]!);
+  const right = joins.map(({ table }) =>
+    findTable(policy, table.path, fragmentOf(sql, table.span)),
+  );
+  const found = [left, ...right];
+  const spans = [from.span, ...joins.map(({ table }) => table.span)];
+  const tables = orderTables(sql, found, spans);
+  const indexOf = (one: Found): TableIndex =>
+    found.filter((other) => other.partyIndex < one.partyIndex).length;
+  const syntax = [from, ...joins.map(({ table }) => table)];
+  const using = joins.flatMap(({ condition }) =>
+    condition.kind === 'using' ? [condition.column] : [],
+  );
   const scope: Scope = {
     sql,
     tables,
-    unitNames: new Set(join.condition.kind === 'using' ? [join.condition.column] : []),
-    relations: [relationOf(from, left, leftIndex), relationOf(join.table, right, rightIndex)],
+    unitNames: new Set(using),
+    relations: found.map((one, i) => relationOf(syntax[i]!, one, indexOf(one))),
   };
-  if (scope.relations[0]!.qualifiers[0] === scope.relations[1]!.qualifiers[0]) {
-    const fragment = fragmentOf(sql, join.table.span);
-    throw refusal('SQL_BAD_JOIN', 'both tables have one name', fragment, 'Give one an alias.');
-  }
-  expectUnitJoin(scope, join);
+  expectDistinctNames(scope, spans);
+  joins.forEach((join, i) => expectUnitJoin(scope, join, i + 1));
   return scope;
+}
+
+function expectDistinctNames({ sql, relations }: Scope, spans: readonly Span[]): void {
+  const names = relations.map(({ qualifiers }) => qualifiers[0]);
+  const twice = names.findIndex((name, i) => names.indexOf(name) < i);
+  if (twice < 0) return;
+  const fragment = fragmentOf(sql, spans[twice]!);
+  throw refusal('SQL_BAD_JOIN', 'two tables have one name', fragment, 'Give one an alias.');
 }
 
 function bindView(policy: Policy, sql: string, select: SelectSyntax, name: string): Scope {
   const extra = select.joins[0];
-  if (extra !== undefined) throw tooMany(sql, extra);
+  if (extra !== undefined) {
+    const hint = 'A view already joins its tables; name the tables instead to join others.';
+    const fragment = fragmentOf(sql, extra.table.span);
+    throw refusal('SQL_UNSUPPORTED', 'a view is not joined further', fragment, hint);
+  }
   const view = policy.views[name]!;
   const { span, alias } = select.from;
-  const [a, b] = view.join.map((table) => findTable(policy, [table], table));
-  const tables = orderTables(sql, span, a!, b!);
+  const found = view.join.map((table) => findTable(policy, [table], table));
+  const tables = orderTables(
+    sql,
+    found,
+    found.map(() => span),
+  );
+  const unitAlias = view.privacy_unit_alias;
   return {
     sql,
     tables,
-    unitNames: new Set([view.privacy_unit_alias]),
-    relations: [
-      { qualifiers: [alias ?? name], tables: [0, 1], unitAlias: view.privacy_unit_alias },
-    ],
+    unitNames: new Set([unitAlias]),
+    relations: [{ qualifiers: [alias ?? name], tables: tables.map((_, t) => t), unitAlias }],
   };
 }
 
 function tooMany(sql: string, join: JoinSyntax): ParleyError {
-  const hint = 'A query joins exactly two tables; joins of more parties come later.';
+  const hint = `A query joins at most ${JOIN_TABLES_MAX} tables.`;
   const fragment = fragmentOf(sql, join.table.span);
   return refusal('SQL_UNSUPPORTED', 'too many tables', fragment, hint);
 }
@@ -151,31 +167,38 @@ function findTable(policy: Policy, path: readonly string[], fragment: string): F
   return only;
 }
 
-function orderTables(sql: string, span: Span, left: Found, right: Found): Scope['tables'] {
-  const fragment = fragmentOf(sql, span);
-  if (left.partyIndex === right.partyIndex) {
-    const hint = 'A query joins tables of two different parties.';
-    throw refusal('SQL_UNSUPPORTED', 'both tables are of one party', fragment, hint);
-  }
-  const [leftUnit, rightUnit] = [left.policy.privacy_unit_column, right.policy.privacy_unit_column];
-  if (leftUnit.kind !== rightUnit.kind) {
-    const hint = 'The policy must give both privacy units one kind of identifier.';
-    throw refusal('SQL_BAD_JOIN', 'the privacy units are of different kinds', fragment, hint);
-  }
-  const bound = ({ party, name, policy }: Found): BoundTable => ({
-    party: party.name,
-    name,
-    policy,
+/** The tables in policy order. @param spans - where each stands in the text. */
+function orderTables(
+  sql: string,
+  found: readonly Found[],
+  spans: readonly Span[],
+): readonly BoundTable[] {
+  found.forEach((one, i) => {
+    const fragment = fragmentOf(sql, spans[i]!);
+    if (found.slice(0, i).some(({ partyIndex }) => partyIndex === one.partyIndex)) {
+      const hint = 'A query joins tables of different parties.';
+      throw refusal('SQL_UNSUPPORTED', 'two tables are of one party', fragment, hint);
+    }
+    if (one.policy.privacy_unit_column.kind !== found[0]!.policy.privacy_unit_column.kind) {
+      const hint = 'The policy must give all privacy units one kind of identifier.';
+      throw refusal('SQL_BAD_JOIN', 'the privacy units are of different kinds', fragment, hint);
+    }
   });
-  return left.partyIndex < right.partyIndex
-    ? [bound(left), bound(right)]
-    : [bound(right), bound(left)];
+  return [...found]
+    .sort((a, b) => a.partyIndex - b.partyIndex)
+    .map(({ party, name, policy }) => ({ party: party.name, name, policy }));
 }
 
-/** Checks that the join condition is the equality of the two units and nothing else. */
-function expectUnitJoin(scope: Scope, { condition }: JoinSyntax): void {
+/**
+ * Checks that the condition of a join is the equality of the new table's unit, that of relation
+ * `index`, with the unit of an earlier one, and nothing else.
+ */
+function expectUnitJoin(scope: Scope, { condition }: JoinSyntax, index: number): void {
+  const own = scope.relations[index]!;
+  const earlier = scope.relations.slice(0, index);
+  const unit = (relation: Relation): string => unitOf(scope, relation);
   const bad = (): ParleyError => {
-    const units = scope.relations.map((r) => `${r.qualifiers[0]!}.${unitOf(scope, r)}`);
+    const units = [earlier[0]!, own].map((r) => `${r.qualifiers[0]!}.${unit(r)}`);
     return refusal(
       'SQL_BAD_JOIN',
       'tables join on the equality of their privacy units alone',
@@ -184,26 +207,29 @@ function expectUnitJoin(scope: Scope, { condition }: JoinSyntax): void {
     );
   };
   if (condition.kind === 'using') {
-    const named = scope.tables.every((t) => t.policy.privacy_unit_column.name === condition.column);
-    if (!named) throw bad();
+    const named = (relation: Relation): boolean => unit(relation) === condition.column;
+    if (!named(own) || !earlier.some(named)) throw bad();
     return;
   }
   const on = condition.condition;
   if (on.kind !== 'compare' || on.op !== '=') throw bad();
   if (on.left.kind !== 'column' || on.right.kind !== 'column') throw bad();
-  const sides = [unitTable(scope, on.left), unitTable(scope, on.right)];
-  if (!sides.includes(0) || !sides.includes(1)) throw bad();
+  const visible = { ...scope, relations: scope.relations.slice(0, index + 1) };
+  const sides = [unitTable(visible, on.left), unitTable(visible, on.right)];
+  const others = sides.filter((table) => table !== own.tables[0]);
+  const [other] = others;
+  if (others.length !== 1 || other == null) throw bad();
 }
 
 const unitOf = (scope: Scope, relation: Relation): string =>
-  scope.tables[relation.tables[0]!].policy.privacy_unit_column.name;
+  scope.tables[relation.tables[0]!]!.policy.privacy_unit_column.name;
 
 /** The table whose unit a column of ON names, null when it names none. */
 function unitTable(scope: Scope, column: ColumnSyntax): TableIndex | null {
   const name = column.path.at(-1)!;
   const tables = relationsOf(scope, column)
     .flatMap((relation) => relation.tables)
-    .filter((t) => scope.tables[t].policy.privacy_unit_column.name === name);
+    .filter((t) => scope.tables[t]!.policy.privacy_unit_column.name === name);
   if (tables.length > 1) throw ambiguous(scope, column);
   return tables[0] ?? null;
 }
@@ -221,7 +247,7 @@ function relationsOf(scope: Scope, column: ColumnSyntax): readonly Relation[] {
 function ambiguous(scope: Scope, column: ColumnSyntax): ParleyError {
   const fragment = fragmentOf(scope.sql, column.span);
   const hint = 'Join the tables with JOIN ... ON and write the table before the column.';
-  return refusal('SQL_AMBIGUOUS_COLUMN', 'both tables have this column', fragment, hint);
+  return refusal('SQL_AMBIGUOUS_COLUMN', 'several tables have this column', fragment, hint);
 }
 
 /**
@@ -233,7 +259,7 @@ export function resolveColumn(scope: Scope, column: ColumnSyntax): Resolved {
   if (found !== null) return found;
   const visible = relationsOf(scope, column).flatMap((relation) => [
     ...(relation.unitAlias === null ? [] : [relation.unitAlias]),
-    ...relation.tables.flatMap((t) => Object.keys(scope.tables[t].policy.columns)),
+    ...relation.tables.flatMap((t) => Object.keys(scope.tables[t]!.policy.columns)),
   ]);
   const fragment = fragmentOf(scope.sql, column.span);
   throw refusal('SQL_UNKNOWN_COLUMN', 'no such column', fragment, `Known: ${listOf(visible)}.`);
@@ -253,12 +279,12 @@ export function lookUp(scope: Scope, column: ColumnSyntax): Resolved | null {
 function matchesIn(scope: Scope, relation: Relation, name: string): readonly Resolved[] {
   if (relation.unitAlias === name) return [{ kind: 'unit' }];
   const matches = relation.tables.flatMap((table): Resolved[] => {
-    const { policy } = scope.tables[table];
+    const { policy } = scope.tables[table]!;
     if (policy.privacy_unit_column.name === name) return [{ kind: 'unit' }];
     if (!Object.hasOwn(policy.columns, name)) return [];
     return [{ kind: 'column', table, name, policy: policy.columns[name]! }];
   });
-  // In a view the units of both tables are one column, whatever they are called.
+  // In a view the units of all tables are one column, whatever they are called.
   return matches.every((match) => match.kind === 'unit') ? matches.slice(0, 1) : matches;
 }
 

@@ -1,7 +1,8 @@
 import type { ColumnPolicy } from '../policy/types.ts';
 import { columnRange, domainOf, scaleOf } from './coding.ts';
 import type { ResolvedColumn } from './names.ts';
-import type { Comparison, PairComparison, PairOperand } from './plan.ts';
+import { MIRRORED } from './operators.ts';
+import type { Comparison, PairComparison, PairOperand, Side } from './plan.ts';
 
 /** How the values of two columns become unsigned integers of one width that compare alike. */
 export interface ComparisonShape {
@@ -72,14 +73,22 @@ export function comparisonShape(a: ColumnPolicy, b: ColumnPolicy): ComparisonSha
   return { base, bits: bitsOf(top - base), operands };
 }
 
-/** The planned comparison `pivot op sender`. */
+/** A column of a comparison with the side that owns it. */
+export interface SidedColumn {
+  readonly side: Side;
+  readonly column: ResolvedColumn;
+}
+
+/** The planned comparison `left op right`, the smaller side on the left. */
 export function pairComparison(
   op: Comparison,
-  pivot: ResolvedColumn,
-  sender: ResolvedColumn,
+  left: SidedColumn,
+  right: SidedColumn,
 ): PairComparison {
-  const { base, bits, operands } = comparisonShape(pivot.policy, sender.policy);
-  const operand = (column: ResolvedColumn, shape: OperandShape): PairOperand => ({
+  if (left.side > right.side) return pairComparison(MIRRORED[op], right, left);
+  const { base, bits, operands } = comparisonShape(left.column.policy, right.column.policy);
+  const operand = ({ side, column }: SidedColumn, shape: OperandShape): PairOperand => ({
+    side,
     column: column.name,
     nullable: column.policy.nullable,
     ...shape,
@@ -87,8 +96,8 @@ export function pairComparison(
   return {
     kind: 'compare',
     op,
-    pivot: operand(pivot, operands[0]),
-    sender: operand(sender, operands[1]),
+    left: operand(left, operands[0]),
+    right: operand(right, operands[1]),
     base: `${base}`,
     bits,
   };

@@ -8,8 +8,8 @@
  * All are below 2^53 in magnitude.
  */
 
-/** 0 is the pivot (receiver of the join), 1 the sender. */
-export type Side = 0 | 1;
+/** Index into `Plan.sides`: 0 is the pivot (receiver of every join), from 1 on its senders. */
+export type Side = number;
 
 /** Comparison operators after normalisation. */
 export type Comparison = '=' | '<>' | '<' | '<=' | '>' | '>=';
@@ -38,7 +38,7 @@ export interface Literal {
 /**
  * What remains of WHERE when every conjunct of one table has been pushed down: an AND/OR tree in
  * negation normal form whose leaves are bits a side evaluates locally per row ("is TRUE") or
- * comparisons across the two sides. A row pair qualifies iff the tree is TRUE.
+ * comparisons across two sides. A combination of one row per side qualifies iff the tree is TRUE.
  */
 export type PairPredicate =
   | { readonly kind: 'and' | 'or'; readonly terms: readonly PairPredicate[] }
@@ -47,20 +47,22 @@ export type PairPredicate =
   | PairComparison;
 
 /**
- * `pivot op sender`, TRUE only when both are non-NULL. Each side submits
+ * `left op right`, TRUE only when both are non-NULL. Each side submits
  * `value · scaleUp − base`, an unsigned integer below 2^bits.
  */
 export interface PairComparison {
   readonly kind: 'compare';
   readonly op: Comparison;
-  readonly pivot: PairOperand;
-  readonly sender: PairOperand;
+  /** Of the side with the smaller index. */
+  readonly left: PairOperand;
+  readonly right: PairOperand;
   readonly base: string;
   readonly bits: number;
 }
 
 /** `map`, when present, replaces the value (a domain index) by its index in the joint domain. */
 export interface PairOperand {
+  readonly side: Side;
   readonly column: string;
   readonly nullable: boolean;
   /** Power-of-ten factor that brings both sides to one scale; 1 for all but decimals. */
@@ -77,13 +79,13 @@ export interface GroupKey {
   readonly codes: readonly number[] | null;
 }
 
-/** A quantity computed per group on shares. Every one is a sum over row pairs or over users. */
+/** A quantity computed per group on shares: a sum over row combinations or over users. */
 export type Measure =
-  /** COUNT(DISTINCT privacy unit): users with at least one qualifying pair in the group. */
+  /** COUNT(DISTINCT privacy unit): users with a qualifying combination in the group. */
   | { readonly kind: 'users' }
-  /** COUNT(*): qualifying pairs. */
+  /** COUNT(*): qualifying combinations. */
   | { readonly kind: 'rows' }
-  /** COUNT(column): qualifying pairs whose column is not NULL. */
+  /** COUNT(column): qualifying combinations whose column is not NULL. */
   | { readonly kind: 'nonNull'; readonly side: Side; readonly column: string }
   /** SUM(column), NULL as 0; clamped to the declared bounds when the plan is private. */
   | { readonly kind: 'sum'; readonly side: Side; readonly column: string }
@@ -174,13 +176,22 @@ export interface PlanPrivacy {
   readonly confidenceLevel: string;
 }
 
+/** How the join runs; from the signed policy, so all parties run the same. */
+export interface PlanJoin {
+  readonly oprf: 'ecdh' | 'kkrt';
+  /** SoftSpoken's k: bytes on the wire against AES work. */
+  readonly otFieldBits: 2 | 4;
+  /** Equal parts the users are dealt into by hash; see engine/mpc/shards.ts for their capacity. */
+  readonly shards: number;
+}
+
 export interface Plan {
-  readonly version: 1;
+  readonly version: 2;
   readonly room: string;
   readonly policyDigest: string;
-  /** Pivot first. */
-  readonly sides: readonly [PlanSide, PlanSide];
-  readonly oprf: 'ecdh' | 'kkrt';
+  /** Pivot first, then the senders in policy order; 2 to 4. */
+  readonly sides: readonly PlanSide[];
+  readonly join: PlanJoin;
   readonly pair: PairPredicate | null;
   /** Group keys in GROUP BY order; the groups are the product of their domains, last fastest. */
   readonly groups: readonly GroupKey[];

@@ -8,6 +8,7 @@ import { daysOf, domainOf, exactNumber, scaledFloor, scaleOf, textIndex } from '
 import { badLiteral, mismatch, notBoolean } from './condition-errors.ts';
 import { COMPARE_BITS_MAX, HARD_RANGE } from './limits.ts';
 import { resolvePlain, type ResolvedColumn, type Scope, type TableIndex } from './names.ts';
+import { MIRRORED, NEGATED } from './operators.ts';
 import { comparisonShape } from './pairs.ts';
 import type { Comparison, Literal, LocalPredicate } from './plan.ts';
 import type { Condition, LiteralSyntax, Operand, Span } from './syntax.ts';
@@ -26,7 +27,7 @@ export type Logic =
     }
   | CrossComparison;
 
-/** `left op right`, with `left` of table 0 and `right` of table 1. */
+/** `left op right`, with `left` of the table that comes first. */
 export interface CrossComparison {
   readonly kind: 'cross';
   readonly op: Comparison;
@@ -35,26 +36,6 @@ export interface CrossComparison {
 }
 
 const constant = (value: boolean | null): Logic => ({ kind: 'constant', value });
-
-/** The operator with its operands exchanged. */
-export const MIRRORED: Readonly<Record<Comparison, Comparison>> = {
-  '=': '=',
-  '<>': '<>',
-  '<': '>',
-  '<=': '>=',
-  '>': '<',
-  '>=': '<=',
-};
-
-/** The operator that is true when this one is false; both are NULL together. */
-export const NEGATED: Readonly<Record<Comparison, Comparison>> = {
-  '=': '<>',
-  '<>': '=',
-  '<': '>=',
-  '<=': '>',
-  '>': '<=',
-  '>=': '<',
-};
 
 /** A coded value no text has. */
 const NO_TEXT: Literal = { value: '-1' };
@@ -298,7 +279,7 @@ function compareColumns(
       const hint = 'The policy must give both columns scales at most three digits apart.';
       throw mismatch(scope, span, hint);
     }
-    return left.table === 0
+    return left.table < right.table
       ? { kind: 'cross', op, left, right }
       : { kind: 'cross', op: MIRRORED[op], left: right, right: left };
   }

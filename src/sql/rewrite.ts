@@ -2,13 +2,14 @@
  * WHERE as the parties run it. The condition goes to negation normal form, where NULL may be read
  * as FALSE: a row pair qualifies iff the tree is TRUE, AND and OR are monotone, and every leaf that
  * is NULL stays NULL when negated. Then each conjunct of one table is pushed down to its owner, and
- * what mixes both tables keeps one bit per maximal part of one table.
+ * what mixes tables keeps one bit per maximal part of one table.
  */
 import { expect } from '../core/errors.ts';
 import type { TableIndex } from './names.ts';
 import { pairComparison } from './pairs.ts';
 import type { LocalPredicate, PairPredicate, Side } from './plan.ts';
-import { MIRRORED, NEGATED, type CrossComparison, type Logic } from './predicates.ts';
+import { NEGATED } from './operators.ts';
+import type { CrossComparison, Logic } from './predicates.ts';
 
 /** A condition in normal form: flat, without constants inside, terms distinct and sorted by key. */
 type Normal =
@@ -39,6 +40,12 @@ const DUAL: Readonly<Record<Connective, Connective>> = { and: 'or', or: 'and' };
 /** Tables a condition touches, as bits. */
 const tablesOf = (node: Normal): number => (node.kind === 'constant' ? 0 : node.tables);
 
+/** Whether a condition touches several tables. */
+const spans = (node: Normal): boolean => {
+  const mask = tablesOf(node);
+  return (mask & (mask - 1)) !== 0;
+};
+
 const constant = (value: boolean): Normal => ({ kind: 'constant', value, key: `${value}` });
 
 function normalise(logic: Logic, negated: boolean): Normal {
@@ -65,7 +72,9 @@ function normalise(logic: Logic, negated: boolean): Normal {
     case 'cross': {
       const comparison = negated ? { ...logic, op: NEGATED[logic.op] } : logic;
       const { op, left, right } = comparison;
-      return { kind: 'cross', comparison, tables: 3, key: `x${left.name} ${op} ${right.name}` };
+      const tables = (1 << left.table) | (1 << right.table);
+      const key = `x${left.table}${left.name} ${op} ${right.table}${right.name}`;
+      return { kind: 'cross', comparison, tables, key };
     }
   }
 }
@@ -87,29 +96,30 @@ function connect(kind: Connective, terms: readonly Normal[]): Normal {
   return { kind, terms: kept, tables, key: `${kind}(${kept.map((t) => t.key).join()})` };
 }
 
-/** WHERE split between the two tables, before the pivot is known. */
+/** WHERE split between the tables, before the pivot is known. */
 export interface SplitCondition {
   /** What each table's owner drops rows by. */
-  readonly filters: readonly [LocalPredicate | null, LocalPredicate | null];
-  /** What mixes both tables. */
+  readonly filters: readonly (LocalPredicate | null)[];
+  /** What mixes tables. */
   readonly mixed: Normal | null;
 }
 
-/** Splits a resolved condition; null is no WHERE. */
-export function splitCondition(logic: Logic | null): SplitCondition {
+/** Splits a resolved condition over `tables` tables; null is no WHERE. */
+export function splitCondition(logic: Logic | null, tables: number): SplitCondition {
+  const all = Array.from({ length: tables }, (_, table) => table);
   const root = logic === null ? constant(true) : normalise(logic, false);
   if (root.kind === 'constant') {
     const filter: LocalPredicate | null = root.value ? null : { kind: 'constant', value: false };
-    return { filters: [filter, filter], mixed: null };
+    return { filters: all.map(() => filter), mixed: null };
   }
   const conjuncts = root.kind === 'and' ? root.terms : [root];
   const filterOf = (table: TableIndex): LocalPredicate | null => {
     const own = conjuncts.filter((term) => tablesOf(term) === 1 << table);
     return own.length === 0 ? null : toLocal(connect('and', own));
   };
-  const rest = conjuncts.filter((term) => tablesOf(term) === 3);
+  const rest = conjuncts.filter(spans);
   return {
-    filters: [filterOf(0), filterOf(1)],
+    filters: all.map(filterOf),
     mixed: rest.length === 0 ? null : connect('and', rest),
   };
 }
@@ -121,27 +131,38 @@ function toLocal(node: Normal): LocalPredicate {
   return { kind: node.kind, terms: node.terms.map(toLocal) };
 }
 
-/** The pair predicate with the bits each side evaluates for it. */
+/** The pair predicate with the bits and columns each side brings to it, by side. */
 export interface PairPlan {
   readonly pair: PairPredicate | null;
-  readonly bits: readonly [readonly LocalPredicate[], readonly LocalPredicate[]];
-  readonly columns: readonly [readonly string[], readonly string[]];
+  readonly bits: readonly (readonly LocalPredicate[])[];
+  readonly columns: readonly (readonly string[])[];
 }
 
-/** Lays the mixed part out for a pivot: bits numbered in key order, comparisons pivot first. */
-export function planPairs(mixed: Normal | null, pivot: TableIndex): PairPlan {
-  if (mixed === null) {
-    return { pair: null, bits: [[], []], columns: [[], []] };
-  }
+/** The side of a table: the pivot first, then the others in their order. */
+export function sideOfTable(table: TableIndex, pivot: TableIndex): Side {
+  if (table === pivot) return 0;
+  return table < pivot ? table + 1 : table;
+}
+
+/** The tables of `count` by side. */
+export function tablesBySide(count: number, pivot: TableIndex): readonly TableIndex[] {
+  const others = Array.from({ length: count }, (_, table) => table).filter((t) => t !== pivot);
+  return [pivot, ...others];
+}
+
+/** Lays the mixed part out for a pivot: bits numbered in key order, comparisons by side. */
+export function planPairs(mixed: Normal | null, pivot: TableIndex, tables: number): PairPlan {
+  const locals = Array.from({ length: tables }, () => new Map<string, Normal>());
+  const columns = Array.from({ length: tables }, (): string[] => []);
+  if (mixed === null) return { pair: null, bits: locals.map(() => []), columns };
   const grouped = groupByTable(mixed);
-  const locals: readonly [Map<string, Normal>, Map<string, Normal>] = [new Map(), new Map()];
-  const columns: readonly [string[], string[]] = [[], []];
-  const sideOf = (table: number): Side => (table === pivot ? 0 : 1);
+  const sideOf = (table: TableIndex): Side => sideOfTable(table, pivot);
   visit(grouped, (leaf) => {
     if (leaf.kind === 'cross') {
-      columns[sideOf(0)].push(leaf.comparison.left.name);
-      columns[sideOf(1)].push(leaf.comparison.right.name);
-    } else locals[sideOf(tablesOf(leaf) - 1)].set(leaf.key, leaf);
+      for (const column of [leaf.comparison.left, leaf.comparison.right]) {
+        columns[sideOf(column.table)]!.push(column.name);
+      }
+    } else locals[sideOf(tableOfMask(leaf.tables))]!.set(leaf.key, leaf);
   });
   const keys = locals.map((found) => [...found.keys()].sort());
   const indices = keys.map((own) => new Map(own.map((key, i) => [key, i])));
@@ -149,31 +170,39 @@ export function planPairs(mixed: Normal | null, pivot: TableIndex): PairPlan {
     if (isMixed(node)) return { kind: node.kind, terms: node.terms.map(build) };
     if (node.kind === 'cross') {
       const { op, left, right } = node.comparison;
-      return pivot === 0
-        ? pairComparison(op, left, right)
-        : pairComparison(MIRRORED[op], right, left);
+      return pairComparison(
+        op,
+        { side: sideOf(left.table), column: left },
+        { side: sideOf(right.table), column: right },
+      );
     }
-    const side = sideOf(tablesOf(node) - 1);
+    const side = sideOf(tableOfMask(tablesOf(node)));
     return { kind: 'bit', side, index: indices[side]!.get(node.key)! };
   };
-  const bitsOf = (side: Side): LocalPredicate[] =>
-    keys[side]!.map((key) => toLocal(locals[side].get(key)!));
-  return { pair: build(grouped), bits: [bitsOf(0), bitsOf(1)], columns };
+  const bits = keys.map((own, side) => own.map((key) => toLocal(locals[side]!.get(key)!)));
+  return { pair: build(grouped), bits, columns };
 }
+
+/** The one table of a mask with one bit. */
+const tableOfMask = (mask: number): TableIndex => 31 - Math.clz32(mask);
 
 type Mixed = Extract<Normal, { kind: Connective }>;
 
 const isMixed = (node: Normal): node is Mixed =>
-  (node.kind === 'and' || node.kind === 'or') && node.tables === 3;
+  (node.kind === 'and' || node.kind === 'or') && spans(node);
 
 /** Gathers, under every mixed AND or OR, the terms of each single table into one term. */
 function groupByTable(node: Normal): Normal {
   if (!isMixed(node)) return node;
-  const own = [1, 2].flatMap((mask) => {
-    const terms = node.terms.filter((term) => tablesOf(term) === mask);
-    return terms.length === 0 ? [] : [connect(node.kind, terms)];
-  });
-  const rest = node.terms.filter((term) => tablesOf(term) === 3).map(groupByTable);
+  const single = node.terms.filter((term) => !spans(term));
+  const masks = [...new Set(single.map(tablesOf))].sort((a, b) => a - b);
+  const own = masks.map((mask) =>
+    connect(
+      node.kind,
+      single.filter((term) => tablesOf(term) === mask),
+    ),
+  );
+  const rest = node.terms.filter(spans).map(groupByTable);
   // Not connect(): it would flatten the gathered terms back.
   return { ...node, terms: [...own, ...rest] };
 }

@@ -58,6 +58,7 @@ export class Inbox {
   #owed = 0;
   #waiting = 0;
   #ended: ParleyError | null = null;
+  readonly #dropped: { readonly path: string; readonly error: ParleyError }[] = [];
 
   constructor(port: InboxPort) {
     this.#port = port;
@@ -121,6 +122,22 @@ export class Inbox {
     }
   }
 
+  /** Breaks every stream at or below `path`, those that come later included. */
+  drop(path: string, error: ParleyError): void {
+    this.#dropped.push({ path, error });
+    for (const stream of this.#byPath.values()) {
+      if (stream.broken === null && isBelow(stream.path, path)) this.#break(stream, error);
+    }
+  }
+
+  #break(stream: Stream, error: ParleyError): void {
+    stream.broken = error;
+    for (const { unread } of stream.arrivals) {
+      for (const fragment of unread.splice(0)) this.#release(FRAME_COST_BYTES + fragment.length);
+    }
+    this.#rejectAll(stream, error);
+  }
+
   #stream(path: string): Stream {
     let stream = this.#byPath.get(path);
     if (stream === undefined) {
@@ -132,7 +149,7 @@ export class Inbox {
         nextStart: 0,
         nextTake: 0,
         wantedBelow: 0,
-        broken: null,
+        broken: this.#dropped.find((dropped) => isBelow(path, dropped.path))?.error ?? null,
       };
       this.#byPath.set(path, stream);
     }
@@ -254,6 +271,10 @@ export class Inbox {
     stream.wantedBelow = below;
     this.#port.sendControl(encodeWant(stream.channel, below - 1));
   }
+}
+
+function isBelow(path: string, root: string): boolean {
+  return path === root || path.startsWith(`${root}/`);
 }
 
 /** LOCAL. A smaller fragment is copied, so that it does not pin the record it came in. */

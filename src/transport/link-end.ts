@@ -68,6 +68,10 @@ export class LinkEnd implements Link {
     this.#fail(new ParleyError('CHANNEL_CLOSED', 'the link is closed'), code);
   }
 
+  drop(name: string): void {
+    this.#inbox.drop(name, cancelled());
+  }
+
   async close(): Promise<void> {
     if (this.#ended !== null) return;
     if (this.#outbox.busy || this.#pumping) await this.#flushed();

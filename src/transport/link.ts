@@ -52,6 +52,11 @@ export interface Link {
   readonly stats: LinkStats;
   /** Settles when the link is over: null after an orderly end of either side. Never rejects. */
   readonly closed: Promise<ParleyError | null>;
+  /**
+   * Gives up every channel below `root.sub(name)`, for good: their calls reject with CANCELLED and
+   * what the peer still sends there is thrown away without holding up other channels.
+   */
+  drop(name: string): void;
   /** Hands over what is queued, tells the peer and ends. */
   close(): Promise<void>;
   /** Ends at once; the peer's pending calls reject with PEER_ABORTED naming `code`. */

@@ -12,66 +12,85 @@ import { runLocalStage } from '../../src/party/local/index.ts';
 import type { Store } from '../../src/party/store/index.ts';
 import { importCsv, openStore } from '../../src/party/store/index.ts';
 import { planQuery } from '../../src/sql/index.ts';
-import type { Side } from '../../src/sql/index.ts';
-import type { EnginePair } from '../support/engine.ts';
-import { combine, enginePair } from '../support/engine.ts';
+import type { Policy } from '../../src/policy/types.ts';
+import type { EngineRoom } from '../support/engine.ts';
+import { combine, engineRoom } from '../support/engine.ts';
 import { dice, randomQuery, randomRows, writeCsv } from '../support/random-room.ts';
-import { OPEN_RULES, roomPolicy } from '../support/room-policy.ts';
+import { OPEN_RULES, roomPolicy, TABLES } from '../support/room-policy.ts';
 
-const DATASETS = 20;
 const QUERIES_PER_DATASET = 10;
 const SEED = 20_251_012;
-const policy = roomPolicy(OPEN_RULES, 4);
-const tableOf = { shopgood: 'purchases', newsnow: 'exposures' } as const;
 
 let dir = '';
-let pair: EnginePair;
-beforeAll(async () => {
+beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'parley-duckdb-'));
-  pair = await enginePair();
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-type Stores = Readonly<Record<'shopgood' | 'newsnow', Store>>;
-
-async function importRoom(folder: string, rows: ReturnType<typeof randomRows>): Promise<Stores> {
-  const entries = [];
-  for (const party of ['shopgood', 'newsnow'] as const) {
-    const tableName = tableOf[party];
-    const file = join(folder, `${tableName}.csv`);
-    writeCsv(file, policy, tableName, rows[tableName]);
-    const table = policy.parties.find((p) => p.name === party)!.tables[tableName]!;
-    const storePath = join(folder, `${party}.duckdb`);
-    const salt = fromHex(policy.identifier_salt, 32);
-    await importCsv({ file, tableName, table, salt, storePath });
-    entries.push([party, await openStore(storePath, { readOnly: true })] as const);
-  }
-  return Object.fromEntries(entries) as unknown as Stores;
+/** The room of so many parties, its join by one of both OPRFs, in one or several shards. */
+function policyOf(parties: number, dataset: number): Policy {
+  const oprf = dataset % 2 === 0 ? 'ecdh' : 'kkrt';
+  const join = { oprf, ot_field_bits: 4, shard_users: dataset % 4 === 3 ? 32 : 65_536 } as const;
+  return roomPolicy({ ...OPEN_RULES, join }, 4, parties);
 }
 
-async function parley(stores: Stores, sql: string): Promise<unknown[][]> {
+async function importRoom(
+  folder: string,
+  policy: Policy,
+  rows: ReturnType<typeof randomRows>,
+): Promise<ReadonlyMap<string, Store>> {
+  const stores = new Map<string, Store>();
+  for (const party of policy.parties) {
+    const [[tableName, table]] = Object.entries(party.tables) as [[(typeof TABLES)[number], never]];
+    const file = join(folder, `${tableName}.csv`);
+    writeCsv(file, policy, tableName, rows[tableName]);
+    const storePath = join(folder, `${party.name}.duckdb`);
+    const salt = fromHex(policy.identifier_salt, 32);
+    await importCsv({ file, tableName, table, salt, storePath });
+    stores.set(party.name, await openStore(storePath, { readOnly: true }));
+  }
+  return stores;
+}
+
+async function parley(
+  room: EngineRoom,
+  policy: Policy,
+  stores: ReadonlyMap<string, Store>,
+  sql: string,
+): Promise<unknown[][]> {
   const plan = planQuery(policy, 'd'.repeat(64), sql, { epsilon: null });
-  const local = async (side: Side): Promise<LocalTable> => {
-    const party = plan.sides[side].party as keyof Stores;
-    return (await runLocalStage(stores[party], policy, plan, side)).table;
-  };
-  const opened = combine(await pair.run(plan, [await local(0), await local(1)]));
+  const tables: LocalTable[] = [];
+  for (const [side, { party }] of plan.sides.entries()) {
+    tables.push((await runLocalStage(stores.get(party)!, policy, plan, side)).table);
+  }
+  const opened = combine(await room.run(plan, tables));
   const answer = decodeAnswer(plan, opened.open, opened.cells, releaseOf(plan).widths);
   return answer.rows.map((row) => row.cells.map((cell) => cell.double ?? cell.value));
 }
 
-const DECLARE = `
-  CREATE TABLE p AS SELECT email, purchase_date::DATE AS purchase_date, total_spent::DECIMAL(14,2) AS total_spent,
-    items::BIGINT AS items, category, online::BOOLEAN AS online FROM read_csv('$1', all_varchar = true);
-  CREATE TABLE x AS SELECT email, campaign_id, exposure_date::DATE AS exposure_date, seconds::DECIMAL(14,1) AS seconds,
-    clicked::BOOLEAN AS clicked FROM read_csv('$2', all_varchar = true);
-  CREATE VIEW joined_data AS SELECT email AS hashed_email, * EXCLUDE (email) FROM p JOIN x USING (email);`;
+const DECLARE = [
+  `email, purchase_date::DATE AS purchase_date, total_spent::DECIMAL(14,2) AS total_spent,
+   items::BIGINT AS items, category, online::BOOLEAN AS online`,
+  `email, campaign_id, exposure_date::DATE AS exposure_date, seconds::DECIMAL(14,1) AS seconds,
+   clicked::BOOLEAN AS clicked`,
+  'email, tier, member_since::DATE AS member_since, points::BIGINT AS points',
+  'email, score::DECIMAL(14,1) AS score, consent::BOOLEAN AS consent',
+];
 
-async function oracle(folder: string): Promise<(sql: string) => Promise<unknown[][]>> {
+async function oracle(
+  folder: string,
+  parties: number,
+): Promise<(sql: string) => Promise<unknown[][]>> {
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
-  const [purchases, exposures] = ['purchases', 'exposures'].map((t) => join(folder, `${t}.csv`));
-  await connection.run(DECLARE.replace('$1', purchases!).replace('$2', exposures!));
+  const tables = TABLES.slice(0, parties);
+  for (const [i, table] of tables.entries()) {
+    const from = `read_csv('${join(folder, `${table}.csv`)}', all_varchar = true)`;
+    await connection.run(`CREATE TABLE ${table} AS SELECT ${DECLARE[i]!} FROM ${from}`);
+  }
+  const joined = tables.map((table, i) => (i === 0 ? table : `JOIN ${table} USING (email)`));
+  await connection.run(`CREATE VIEW joined_data AS
+    SELECT email AS hashed_email, * EXCLUDE (email) FROM ${joined.join(' ')}`);
   return async (sql) => {
     const reader = await connection.runAndReadAll(sql);
     return reader.getRows().map((row) =>
@@ -83,20 +102,32 @@ async function oracle(folder: string): Promise<(sql: string) => Promise<unknown[
   };
 }
 
-it(`answers ${DATASETS * QUERIES_PER_DATASET} random questions as DuckDB does (seed ${SEED})`, async () => {
-  const roll = dice(SEED);
-  let nonEmpty = 0;
-  for (let d = 0; d < DATASETS; d += 1) {
-    const folder = mkdtempSync(join(dir, `set${d}-`));
-    const stores = await importRoom(folder, randomRows(roll, [0, 4, 25, 40][d % 4]!, 1 + (d % 4)));
-    const ask = await oracle(folder);
-    for (let q = 0; q < QUERIES_PER_DATASET; q += 1) {
-      const sql = randomQuery(roll);
-      const expected = await ask(sql);
-      if (expected.some((row) => row.some((v) => typeof v === 'number' && v > 1))) nonEmpty += 1;
-      expect(await parley(stores, sql), `dataset ${d}: ${sql}`).toEqual(expected);
+it.each([
+  [2, 12, 50],
+  [3, 4, 15],
+  [4, 2, 3],
+])(
+  `answers random questions over %i parties and %i data sets as DuckDB does (seed ${SEED})`,
+  async (parties, datasets, nonEmptyMin) => {
+    const roll = dice(SEED + parties);
+    const room = await engineRoom({ parties });
+    let nonEmpty = 0;
+    for (let d = 0; d < datasets; d += 1) {
+      const policy = policyOf(parties, d);
+      const folder = mkdtempSync(join(dir, `set${parties}-${d}-`));
+      const rows = randomRows(roll, [40, 0, 4, 25][d % 4]!, 1 + (d % 4), parties > 2);
+      const stores = await importRoom(folder, policy, rows);
+      const ask = await oracle(folder, parties);
+      for (let q = 0; q < QUERIES_PER_DATASET; q += 1) {
+        const sql = randomQuery(roll, parties);
+        const expected = await ask(sql);
+        if (expected.some((row) => row.some((v) => typeof v === 'number' && v > 1))) nonEmpty += 1;
+        const got = await parley(room, policy, stores, sql);
+        expect(got, `dataset ${d} of ${parties} parties: ${sql}`).toEqual(expected);
+      }
+      for (const store of stores.values()) store.close();
     }
-    for (const store of Object.values(stores)) store.close();
-  }
-  expect(nonEmpty).toBeGreaterThan(60);
-}, 600_000);
+    expect(nonEmpty).toBeGreaterThan(nonEmptyMin);
+  },
+  600_000,
+);

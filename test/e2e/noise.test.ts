@@ -11,9 +11,9 @@ import { rational } from '../../src/core/rational.ts';
 import { discreteLaplace as lawOf } from '../../src/dp/index.ts';
 import { discreteLaplace } from '../../src/protocols/sharing/index.ts';
 import { chiSquareTail, laplaceChiSquare } from '../support/chi-square.ts';
-import type { EnginePair } from '../support/engine.ts';
-import { enginePair } from '../support/engine.ts';
-import { runBoth } from '../support/memory-channel.ts';
+import type { EngineRoom } from '../support/engine.ts';
+import { engineRoom } from '../support/engine.ts';
+import { runAll } from '../support/memory-channel.ts';
 
 const GROUPS = 250;
 const QUERIES = 10;
@@ -104,34 +104,37 @@ describe('through two node processes', () => {
 describe('the test of the test', () => {
   const law = lawOf(rational(1n), 1n, 64);
   const ROWS = 10_000;
-  let pair: EnginePair;
+  const rooms = new Map<number, EngineRoom>();
   beforeAll(async () => {
-    pair = await enginePair();
+    for (const parties of [2, 3]) rooms.set(parties, await engineRoom({ parties }));
   });
 
-  async function draw(bitsOf: readonly [number | null, number | null]): Promise<number[]> {
-    const half = (side: 0 | 1) => async () => {
-      const fill = bitsOf[side];
-      const sharing = pair.sharing[side];
+  async function draw(bitsOf: readonly (number | null)[]): Promise<number[]> {
+    const room = rooms.get(bitsOf.length)!;
+    const meshes = room.meshes();
+    const shares = await runAll(room.links, (side) => {
+      const fill = bitsOf[side] ?? null;
+      const { sharing } = meshes[side]!;
       const weak =
         fill === null ? sharing : { ...sharing, rng: (n: number) => new Uint8Array(n).fill(fill) };
       return discreteLaplace(weak, [law], new Int32Array(ROWS), ROWS);
-    };
-    const [a, b] = await runBoth(pair.link, half(0), half(1));
+    });
     return Array.from({ length: ROWS }, (_, r) => {
       let value = 0n;
       for (let bit = 0; bit < 64; bit += 1) {
-        const at = ((a[bit]![r >> 3]! ^ b[bit]![r >> 3]!) >> (r & 7)) & 1;
-        value |= BigInt(at) << BigInt(bit);
+        const coin = shares.reduce((sum, word) => sum ^ (word[bit]![r >> 3]! >> (r & 7)), 0) & 1;
+        value |= BigInt(coin) << BigInt(bit);
       }
       return Number(BigInt.asIntN(64, value));
     });
   }
 
-  it.each<[string, readonly [number | null, number | null], boolean]>([
+  it.each<[string, readonly (number | null)[], boolean]>([
     ['both honest', [null, null], true],
     ["one party's bits fixed, the other honest", [0xff, null], true],
     ["one party's bits fixed, the other's left out", [0xa5, 0], false],
+    ['two of three fixed, the third honest', [0xff, 0xa5, null], true],
+    ['two of three left out, the third fixed', [0, 0, 0xa5], false],
   ])('%s', async (_, bitsOf, passes) => {
     const { statistic, degrees } = laplaceChiSquare(await draw(bitsOf), 1);
     expect(chiSquareTail(statistic, degrees) > P_MIN).toBe(passes);

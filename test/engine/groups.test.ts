@@ -48,7 +48,7 @@ it('numbers groups as the product of the domains, last key fastest', () => {
   expect(space.total).toBe(4 * 4 * 3);
   const side = plan.groups[0]!.side;
   for (let g = 0; g < space.total; g += 1) {
-    expect(space.sideIndex[side][g]).toBe(Math.floor(g / 3));
-    expect(space.sideIndex[side === 0 ? 1 : 0][g]).toBe(g % 3);
+    expect(space.sideIndex[side]![g]).toBe(Math.floor(g / 3));
+    expect(space.sideIndex[side === 0 ? 1 : 0]![g]).toBe(g % 3);
   }
 });

@@ -8,9 +8,10 @@ import type { LocalTable } from '../../src/engine/types.ts';
 import type { ColumnPolicy, Policy } from '../../src/policy/types.ts';
 import { columnRange, planQuery } from '../../src/sql/index.ts';
 import type { Plan, PlanSide, Side } from '../../src/sql/index.ts';
-import type { EnginePair } from '../support/engine.ts';
-import { calibrationOf, combine, enginePair } from '../support/engine.ts';
-import { memoryLink } from '../support/memory-channel.ts';
+import type { EngineRoom } from '../support/engine.ts';
+import { calibrationOf, combine, engineRoom } from '../support/engine.ts';
+import type { Frame } from '../support/memory-channel.ts';
+import { memoryMesh } from '../support/memory-channel.ts';
 import { OPEN_RULES, roomPolicy } from '../support/room-policy.ts';
 
 const DIGEST = 'd'.repeat(64);
@@ -41,7 +42,7 @@ function randomTable(
   random: () => number,
   usersMax: number,
 ): LocalTable {
-  const planSide = plan.sides[side];
+  const planSide = plan.sides[side]!;
   const pool = Array.from({ length: 2 * usersMax }, (_, i) => i).sort(() => random() - 0.5);
   const users = Math.floor(random() * (usersMax + 1));
   const ids = new Uint8Array(users * 32);
@@ -79,30 +80,72 @@ function randomOf(seed: number): () => number {
   };
 }
 
+/** Queries that need a third or fourth table. */
+const MORE_QUERIES: readonly (readonly [number, string])[] = [
+  [3, QUERIES[0]!.replace('WHERE', "WHERE tier = 'gold' AND")],
+  [
+    3,
+    `SELECT tier, COUNT(DISTINCT hashed_email) AS u, SUM(points) AS p, SUM(total_spent) AS s FROM joined_data
+     WHERE member_since < purchase_date AND exposure_date < member_since GROUP BY tier`,
+  ],
+  [
+    3,
+    `SELECT category, campaign_id, tier, COUNT(*) AS n FROM joined_data
+     WHERE clicked OR member_since < purchase_date OR items = 3 GROUP BY category, campaign_id, tier`,
+  ],
+  [
+    4,
+    'SELECT COUNT(DISTINCT hashed_email) AS u, SUM(score) AS s, SUM(seconds) AS t FROM joined_data',
+  ],
+  [
+    4,
+    `SELECT campaign_id, COUNT(DISTINCT hashed_email) AS u, AVG(score) AS s FROM joined_data
+     WHERE consent AND exposure_date < purchase_date AND (score > points OR tier = category)
+     GROUP BY campaign_id`,
+  ],
+];
+
+/** The open room with its users dealt into several shards. */
+function openRoomOf(parties: number, rows: number, oprf: 'ecdh' | 'kkrt', shards: number): Policy {
+  const join = { oprf, ot_field_bits: 4, shard_users: 64 / shards } as const;
+  return roomPolicy({ ...OPEN_RULES, join }, rows, parties);
+}
+
 describe('against the plain engine', () => {
-  let pair: EnginePair;
+  const rooms = new Map<number, EngineRoom>();
   let usersSeen = 0n;
   beforeAll(async () => {
-    pair = await enginePair();
+    for (const parties of [2, 3, 4]) rooms.set(parties, await engineRoom({ parties }));
   });
 
-  it.each(QUERIES.map((sql, i) => [sql.replaceAll(/\s+/g, ' '), i] as const))(
-    '%s',
-    async (sql, i) => {
-      const policy = roomPolicy(OPEN_RULES, 1 + (i % 3));
-      const plan = planQuery(policy, DIGEST, sql, { epsilon: null });
-      const random = randomOf(i + 77);
-      const tables = [
-        randomTable(policy, plan, 0, random, 40),
-        randomTable(policy, plan, 1, random, 40),
-      ] as const;
-      const totals = aggregatePlain(plan, tables);
-      const plain = releasePlain(plan, calibrationOf(plan), totals, () => 0n);
-      const opened = combine(await pair.run(plan, tables));
-      expect(opened).toEqual(plain);
-      usersSeen += totals[0]!.reduce((sum, n) => sum + n, 0n);
-    },
+  async function compare(policy: Policy, sql: string, seed: number, users: number): Promise<void> {
+    const plan = planQuery(policy, DIGEST, sql, { epsilon: null });
+    const random = randomOf(seed);
+    const tables = plan.sides.map((_, side) => randomTable(policy, plan, side, random, users));
+    const totals = aggregatePlain(plan, tables);
+    const plain = releasePlain(plan, calibrationOf(plan), totals, () => 0n);
+    expect(combine(await rooms.get(plan.sides.length)!.run(plan, tables))).toEqual(plain);
+    usersSeen += totals[0]!.reduce((sum, n) => sum + n, 0n);
+  }
+
+  it.each(QUERIES.map((sql, i) => [sql.replaceAll(/\s+/g, ' '), i] as const))('%s', (sql, i) =>
+    compare(openRoomOf(2, 1 + (i % 3), i % 2 === 0 ? 'ecdh' : 'kkrt', 1), sql, i + 77, 40),
   );
+
+  it.each(MORE_QUERIES.map(([n, sql], i) => [n, sql.replaceAll(/\s+/g, ' '), i] as const))(
+    'among %i parties: %s',
+    (parties, sql, i) => compare(openRoomOf(parties, 2, 'kkrt', 1), sql, i + 7, 60),
+  );
+
+  it('adds shards up', async () => {
+    for (const [parties, shards] of [
+      [2, 4],
+      [3, 2],
+    ] as const) {
+      const policy = openRoomOf(parties, 2, 'kkrt', shards);
+      await compare(policy, QUERIES[0]!, parties, 60);
+    }
+  });
 
   it('has compared groups that are not empty', () => {
     expect(usersSeen).toBeGreaterThan(50n);
@@ -114,62 +157,59 @@ describe('against the plain engine', () => {
         fc.nat(),
         fc.nat(QUERIES.length - 1),
         fc.constantFrom(0, 1, 3, 20),
-        async (seed, q, users) => {
-          const policy = roomPolicy(OPEN_RULES, 2);
-          const plan = planQuery(policy, DIGEST, QUERIES[q]!, { epsilon: null });
-          const random = randomOf(seed);
-          const tables = [
-            randomTable(policy, plan, 0, random, users),
-            randomTable(policy, plan, 1, random, users),
-          ] as const;
-          const plain = releasePlain(
-            plan,
-            calibrationOf(plan),
-            aggregatePlain(plan, tables),
-            () => 0n,
-          );
-          expect(combine(await pair.run(plan, tables))).toEqual(plain);
-        },
+        fc.constantFrom('ecdh' as const, 'kkrt' as const),
+        (seed, q, users, oprf) => compare(openRoomOf(2, 2, oprf, 1), QUERIES[q]!, seed, users),
       ),
       { numRuns: 12 },
     ));
 });
 
 describe('shape', () => {
-  it('is the same for disjoint, equal and empty tables', async () => {
-    const policy = roomPolicy(OPEN_RULES, 2);
-    const plan = planQuery(policy, DIGEST, QUERIES[3]!, { epsilon: null });
-    const full = randomTable(policy, plan, 0, randomOf(1), 40);
-    const ids = (text: string, n: number): Uint8Array =>
-      new Uint8Array(
-        Buffer.concat(
-          Array.from({ length: n }, (_, i) => createHash('sha256').update(`${text}${i}`).digest()),
-        ),
-      );
-    const other = { ...randomTable(policy, plan, 1, randomOf(1), 40), ids: new Uint8Array() };
-    const equal = { ...other, ids: full.ids.slice(0, 32 * other.users) };
-    const disjoint = { ...other, ids: ids('other', other.users) };
-    const emptyOf = (side: Side): LocalTable => randomTable(policy, plan, side, randomOf(1), 0);
-    const shapes: unknown[] = [];
-    for (const tables of [
-      [full, equal],
-      [full, disjoint],
-      [emptyOf(0), emptyOf(1)],
-    ] as const) {
-      const link = memoryLink();
-      const pair = await enginePair(undefined, link);
-      await pair.run(plan, tables);
-      const lanes = [...new Set(link.frames.map((f) => `${f.from} ${f.path}`))].sort();
-      shapes.push(
-        lanes.map((lane) => [
-          lane.replace(/run\d+/, 'run'),
-          link.frames
-            .filter((f) => `${f.from} ${f.path}` === lane)
-            .map((f) => `${f.step}:${f.bytes.length}`),
-        ]),
-      );
-    }
-    expect(shapes[1]).toEqual(shapes[0]);
-    expect(shapes[2]).toEqual(shapes[0]);
-  });
+  const ids = (text: string, n: number): Uint8Array =>
+    new Uint8Array(
+      Buffer.concat(
+        Array.from({ length: n }, (_, i) => createHash('sha256').update(`${text}${i}`).digest()),
+      ),
+    );
+
+  it.each([
+    [2, 'ecdh', 1],
+    [2, 'kkrt', 2],
+    [3, 'kkrt', 1],
+  ] as const)(
+    'among %i parties (%s, %i shards) is the same for disjoint, equal and empty tables',
+    async (parties, oprf, shards) => {
+      const policy = openRoomOf(parties, 2, oprf, shards);
+      const plan = planQuery(policy, DIGEST, QUERIES[3]!, { epsilon: null });
+      const table = (side: Side, users: number, name: string): LocalTable => {
+        const made = randomTable(policy, plan, side, randomOf(1), users);
+        return { ...made, ids: ids(name, made.users) };
+      };
+      const links = memoryMesh(parties);
+      const room = await engineRoom({ parties, links });
+      const shapes: unknown[] = [];
+      for (const tables of [
+        plan.sides.map((_, side) => table(side, 40, 'same')),
+        plan.sides.map((_, side) => table(side, 40, `side ${side}`)),
+        plan.sides.map((_, side) => table(side, 0, 'none')),
+      ]) {
+        for (const { link } of links.links) link.frames.length = 0;
+        await room.run(plan, tables);
+        shapes.push(links.links.map(({ link }) => shapeOfFrames(link.frames)));
+      }
+      expect(shapes[1]).toEqual(shapes[0]);
+      expect(shapes[2]).toEqual(shapes[0]);
+    },
+  );
 });
+
+/** Steps and lengths of every stream of a link, in order. */
+function shapeOfFrames(frames: readonly Frame[]): unknown[] {
+  const streams = [...new Set(frames.map((f) => `${f.from} ${f.path}`))].sort();
+  return streams.map((stream) => [
+    stream.replace(/run\d+/, 'run'),
+    frames
+      .filter((f) => `${f.from} ${f.path}` === stream)
+      .map((f) => `${f.step}:${f.bytes.length}`),
+  ]);
+}

@@ -66,7 +66,7 @@ it('puts the agreed bytes on the wire from the base OTs on, k = 4', async () => 
     () => run(1),
   );
   expect(digestOf(link, [out0, out1])).toMatchInlineSnapshot(
-    `"54943f8a04028c342c79aebe2fa9571f17b7adb44c1dcbaf30b6e25fbc4f53b0"`,
+    `"40ae8f2d49843c7d15838974e5b2c918c6f636687602aaae17eb6bc17b84ed92"`,
   );
   const setUp = link.frames.filter((f) => /base|trees/.test(f.step));
   expect(setUp.map((f) => `${f.path} ${f.from} ${f.step} ${f.bytes.length}`).sort()).toEqual([

@@ -86,7 +86,7 @@ const POLICY: Policy = {
     partition_selection: 'exact_k',
     differential_privacy: 'off',
     confidence_level: '0.95',
-    join: { oprf: 'ecdh' },
+    join: { oprf: 'ecdh', ot_field_bits: 4, shard_users: 65_536 },
     size_disclosure: 'declared',
   },
   execution: { backends: ['mpc'], tee: null },
@@ -105,11 +105,11 @@ const SIDE: PlanSide = {
 
 function planOf(side: PlanSide, groups: readonly string[] = []): Plan {
   return {
-    version: 1,
+    version: 2,
     room: 'test',
     policyDigest: '',
     sides: [{ ...SIDE, party: 'q' }, side],
-    oprf: 'ecdh',
+    join: { oprf: 'ecdh', otFieldBits: 4, shards: 1 },
     pair: null,
     groups: [
       { side: 0, column: 'elsewhere', domain: ['x'], codes: null },

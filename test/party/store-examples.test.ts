@@ -86,8 +86,14 @@ describe('examples', () => {
   it('are what the generator writes', () => {
     const script = join(EXAMPLES, 'generate.mjs');
     expect(spawnSync(process.execPath, [script, ROOT]).status).toBe(0);
-    for (const path of ['shopgood/purchases.csv', 'newsnow/exposures.csv']) {
-      const committed = readFileSync(join(EXAMPLES, 'shopgood-newsnow/data', path));
+    for (const path of [
+      'shopgood-newsnow/data/shopgood/purchases.csv',
+      'shopgood-newsnow/data/newsnow/exposures.csv',
+      'three-parties/data/shopgood/purchases.csv',
+      'three-parties/data/newsnow/exposures.csv',
+      'three-parties/data/pointsplus/members.csv',
+    ]) {
+      const committed = readFileSync(join(EXAMPLES, path));
       expect(readFileSync(join(ROOT, path)).equals(committed)).toBe(true);
       expect(committed.length).toBeLessThan(600_000);
     }

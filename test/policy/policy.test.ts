@@ -78,7 +78,7 @@ describe('policy', () => {
 
   it('pins the digest of the sample room', () => {
     expect(room.digest).toMatchInlineSnapshot(
-      `"adbb8ad2331391e9506a0dcec6bed1df1bb36d9f4db01ecc7d0f6258d3146816"`,
+      `"c7be9f7fccafb054801906a605e5bbb30563ab10e7e344f6b4e5f53c3c759a6b"`,
     );
   });
 
@@ -407,13 +407,6 @@ describe('policy', () => {
       'noisy',
       'POLICY_OUT_OF_RANGE',
       'rules.partition_selection',
-    ],
-    [
-      'kkrt, not yet',
-      'rules:',
-      'rules:\n  join: { oprf: kkrt }',
-      'POLICY_OUT_OF_RANGE',
-      'rules.join.oprf',
     ],
     [
       'tee, not yet',

@@ -29,6 +29,11 @@ describe('the cross-bin attack', () => {
     expect(attack(shape, hint, keys).pairs).toBe(0);
   });
 
+  it('finds none either where every bin has its own key', async () => {
+    const { shape, hint, keys } = await perBinRun(0.3);
+    expect(attack(shape, hint, keys).pairs).toBe(0);
+  });
+
   it('finds as many collisions as false positives when tags are short', async () => {
     const { shape, hint, keys } = await honestRun(0.3, 8);
     const { pairs, compared } = attack(shape, hint, keys);
@@ -66,12 +71,12 @@ async function honestRun(overlap: number, bits: number): Promise<Run> {
     },
   };
   const { shape, hint } = await run(recording, overlap, bits);
-  expect(points.length).toBe(bins * POINT_BYTES); // one evaluation per bin and no more
+  expect(points.length).toBe(N * POINT_BYTES); // one evaluation per id and no more
   expectOwnPoints(points);
   const keyOf = new Map<string, Uint8Array>();
-  for (let bin = 0; bin < bins; bin++) {
-    const id = points.subarray(POINT_BYTES * bin, POINT_BYTES * bin + ID_BYTES);
-    keyOf.set(id.toString(), outputs.subarray(KEY_BYTES * bin, KEY_BYTES * (bin + 1)));
+  for (let place = 0; place < N; place++) {
+    const id = points.subarray(POINT_BYTES * place, POINT_BYTES * place + ID_BYTES);
+    keyOf.set(id.toString(), outputs.subarray(KEY_BYTES * place, KEY_BYTES * (place + 1)));
   }
   // It has one key per id, of the bin where it placed it; the best it can do elsewhere is try that.
   const ids = idsOf(PIVOT);
@@ -80,14 +85,38 @@ async function honestRun(overlap: number, bits: number): Promise<Run> {
   return { shape, hint, keys };
 }
 
-/** No two points alike; as many real ones as ids, under indices 0 to 2; all others under 255. */
+/** With a key per bin the pivot asks bin by bin; it has no key of an id at any other bin. */
+async function perBinRun(overlap: number): Promise<Run> {
+  const oprf = idealOprf(KEY, true);
+  const keyOf = new Map<string, Uint8Array>();
+  const recording: Oprf = {
+    ...oprf,
+    async receive(channel, asked, rng) {
+      const outputs = await oprf.receive(channel, asked, rng);
+      expect(asked.length).toBe(bins * POINT_BYTES); // one evaluation per bin and no more
+      range(0, bins).forEach((bin) => {
+        const id = asked.subarray(POINT_BYTES * bin, POINT_BYTES * bin + ID_BYTES);
+        keyOf.set(id.toString(), outputs.slice(KEY_BYTES * bin, KEY_BYTES * (bin + 1)));
+      });
+      return outputs;
+    },
+  };
+  const made = await run(recording, overlap, tagBits);
+  const ids = idsOf(PIVOT);
+  const keys: Keys = (i) =>
+    keyOf.get(ids.subarray(ID_BYTES * i, ID_BYTES * (i + 1)).toString()) ?? null;
+  return { ...made, keys };
+}
+
+/** No two points alike; one per id, in the order of the ids, under indices 0 to 2. */
 function expectOwnPoints(points: Uint8Array): void {
-  const all = range(0, bins).map((bin) =>
-    toHex(points.subarray(POINT_BYTES * bin, POINT_BYTES * (bin + 1))),
+  const all = range(0, N).map((place) =>
+    toHex(points.subarray(POINT_BYTES * place, POINT_BYTES * (place + 1))),
   );
-  expect(new Set(all).size).toBe(bins);
+  expect(new Set(all).size).toBe(N);
   expect(all.filter((point) => /0[012]$/.test(point)).length).toBe(N);
-  expect(all.filter((point) => point.endsWith('ff')).length).toBe(bins - N);
+  const order = all.map((point) => point.slice(0, 2 * ID_BYTES)).join('');
+  expect(order).toBe(toHex(idsOf(PIVOT)));
 }
 
 /** One OPRF value per id, from which anyone derives the key of each of its bins. */
@@ -102,6 +131,7 @@ async function weakRun(overlap: number): Promise<Run> {
       }),
     );
   const weak: Oprf = {
+    perBin: true,
     receive: async (_channel, points) => evaluate(points),
     send: async (_channel, _count, points) => evaluate(points),
   };
@@ -117,7 +147,13 @@ async function run(
   bits: number,
 ): Promise<{ readonly shape: OpprfShape; readonly hint: Okvs }> {
   const payload = { xorBytes: 0, ringLanes: 0 };
-  const shape = opprfShape({ ...payload, bins, tagBits: bits, senderCapacity: N });
+  const shape = opprfShape({
+    ...payload,
+    bins,
+    tagBits: bits,
+    pivotCapacity: N,
+    senderCapacity: N,
+  });
   const theirs = [...range(0, N * overlap), ...range(10 * N, N * (1 - overlap))];
   const link = memoryLink();
   const context = { oprf, seed: SEED };

@@ -2,6 +2,7 @@
 // count, at the stated cost.
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { minusTwice, residueWires, sumBits } from '../../src/kernels/hamming/index.ts';
 import { equalTags } from '../../src/protocols/psi/equality.ts';
 import { EQUALITY_ROWS } from '../../src/protocols/psi/limits.ts';
 import { idealSharingPair } from '../support/ideal-sharing.ts';
@@ -48,6 +49,37 @@ it('compares in slices, each told of, and all bits at once for five ANDs', async
   expect(ands).toBe(5);
   expect(told).toEqual([EQUALITY_ROWS, rows]);
 });
+
+it('adds, doubles and slices as plain arithmetic does', () =>
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 3 }),
+      fc.integer({ min: 1, max: 63 }),
+      fc.boolean(),
+      fc.string(),
+      (lanes, count, negated, label) => {
+        const rng = seededRng(label);
+        const rows = 128 * lanes;
+        const shares = rng(count * rows).map((byte) => byte & 63);
+        const bits = rng((count * rows) / 8);
+        const bit = (i: number): number => (bits[i >> 3]! >> (i & 7)) & 1;
+        const sums = range(0, rows).map((row) => {
+          const at = range(0, count).map((k) => k * rows + row);
+          const sum = at.reduce((total, i) => total + shares[i]! + bit(i), 0);
+          return (negated ? -sum : sum) & 63;
+        });
+        const made = sumBits(shares, bits, rows, negated);
+        expect([...made]).toEqual(sums);
+        expect([...minusTwice(bits)]).toEqual(range(0, 8 * bits.length).map((i) => 62 * bit(i)));
+        residueWires(made).forEach((wire, i) =>
+          expect(range(0, rows).map((row) => (wire[row >> 3]! >> (row & 7)) & 1)).toEqual(
+            sums.map((sum) => (sum >> i) & 1),
+          ),
+        );
+      },
+    ),
+    { numRuns: 20 },
+  ));
 
 it('holds its callers to 63 bits and one tag per row', async () => {
   const { ends } = idealSharingPair();

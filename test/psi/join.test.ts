@@ -2,10 +2,10 @@
 // depends on the data, and blame the peer, by code, when the peer misbehaves.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { concat, utf8 } from '../../src/core/bytes.ts';
+import { concat, toHex, utf8 } from '../../src/core/bytes.ts';
 import { joinParameters, runPivot } from '../../src/protocols/psi/index.ts';
 import { opprfPivot, opprfSender } from '../../src/protocols/psi/opprf.ts';
-import { opprfShape } from '../../src/protocols/psi/opprf-steps.ts';
+import { keysOfBins, opprfShape, placePoints } from '../../src/protocols/psi/opprf-steps.ts';
 import { idealOprf } from '../support/ideal-oprf.ts';
 import { idealSharingPair } from '../support/ideal-sharing.ts';
 import { memoryLink, runBoth, type Frame } from '../support/memory-channel.ts';
@@ -33,8 +33,10 @@ describe('plain join', () => {
         fc.uniqueArray(fc.nat(80), { maxLength: SMALL.senderCapacity }),
         fc.record({ xorBytes: fc.nat(20), ringLanes: fc.nat(3) }),
         fc.string(),
-        async (pivot, sender, payload, seed) => {
-          const join = { ...SMALL, ...payload, pivot, sender, seed };
+        fc.boolean(),
+        async (pivot, sender, payload, seed, perBin) => {
+          const oprf = idealOprf(utf8(seed), perBin);
+          const join = { ...SMALL, ...payload, pivot, sender, seed, oprf };
           expectPlainJoin(join, await runJoin(join));
         },
       ),
@@ -78,13 +80,11 @@ describe('on the wire', () => {
   it('pins the bytes of a small join', async () => {
     const run = await runJoin({ ...SMALL, pivot: range(0, 40), sender: range(20, 40) });
     expect(messageShapes(run.frames)).toEqual([
-      '0 test/nonce 32',
-      '1 test/nonce 32',
       '1 test/hint-seed 16',
       `1 test/hint ${(188 + 128) * (5 + 16 + 7)}`,
     ]);
     expect(transcriptDigest(run.frames)).toBe(
-      'ffa80f870087830ab8c66bba6ff1e1668dad634e4eeee08552d3d453d55e7269',
+      '98bd75366d0b61fbb78da4d4a21cf0a94994dea7b027bb279e992adb292145ae',
     );
   });
 
@@ -112,15 +112,9 @@ describe('on the wire', () => {
     expect(hints).toEqual([1 << 20, joinParameters(60, 2_000, big).hintBytes - (1 << 20)]);
   });
 
-  it('fixes the bins by both nonces and the session', async () => {
+  it('fixes the bins by the seed', async () => {
     const join = { ...SMALL, pivot: range(0, 40), sender: [] };
     const plain = await runJoin(join);
-    // Each end is told another nonce of the peer: the two then hash to different bins.
-    const twisted = await runJoin({
-      ...join,
-      tap: (f) => (f.step === 'nonce' ? { ...f, bytes: f.bytes.map((b) => b ^ 1) } : f),
-    });
-    expect([...twisted.pivot.userOfBin]).not.toEqual([...plain.pivot.userOfBin]);
     const other = await runJoin({ ...join, session: 8 });
     expect([...other.pivot.userOfBin]).not.toEqual([...plain.pivot.userOfBin]);
   });
@@ -182,12 +176,43 @@ describe('what each end holds', () => {
   });
 });
 
+describe('one point per place', () => {
+  const ids = idsOf(range(0, 3));
+  // Id 1 found no bin; bin 2 is empty.
+  const table = {
+    idOfBin: Int32Array.of(2, 0, -1),
+    hashOfBin: Uint8Array.of(1, 2, 0),
+    dropped: 1,
+  };
+
+  it('follows the ids, not the bins; dummies are fresh and under no index of the sender', () => {
+    const { points, placeOfBin } = placePoints(ids, table, 5, seededRng('places'));
+    const at = (place: number): Uint8Array => points.subarray(33 * place, 33 * (place + 1));
+    expect(at(0)).toEqual(concat([ids.subarray(0, 32), Uint8Array.of(2)]));
+    expect(at(2)).toEqual(concat([ids.subarray(64, 96), Uint8Array.of(1)]));
+    expect([1, 3, 4].map((place) => at(place)[32])).toEqual([255, 255, 255]);
+    expect(toHex(points)).not.toContain(toHex(ids.subarray(32, 64)));
+    expect(new Set(range(0, 5).map((place) => toHex(at(place)))).size).toBe(5);
+    expect([...placeOfBin]).toEqual([2, 0, -1]);
+  });
+
+  it('brings keys to their bins, and a random one to an empty bin', () => {
+    const keys = seededRng('keys')(16 * 5);
+    const [one, other] = ['a', 'b'].map((label) =>
+      keysOfBins(keys, table.idOfBin, seededRng(label)),
+    );
+    expect(one!.subarray(0, 32)).toEqual(concat([keys.subarray(32, 48), keys.subarray(0, 16)]));
+    expect(other!.subarray(0, 32)).toEqual(one!.subarray(0, 32));
+    expect(other!.subarray(32)).not.toEqual(one!.subarray(32));
+  });
+});
+
 describe('dishonest peer', () => {
   const join = { ...SMALL, pivot: range(0, 10), sender: range(5, 10) };
   const edited = (step: string, edit: (bytes: Uint8Array) => Uint8Array): Promise<JoinRun> =>
     runJoin({ ...join, tap: (f) => (f.step === step ? { ...f, bytes: edit(f.bytes) } : f) });
 
-  it.each(['nonce', 'hint-seed', 'hint'])('is blamed for a %s of another length', async (step) => {
+  it.each(['hint-seed', 'hint'])('is blamed for a %s of another length', async (step) => {
     for (const edit of [
       (bytes: Uint8Array) => bytes.subarray(1),
       (bytes: Uint8Array) => concat([bytes, new Uint8Array(1)]),
@@ -245,6 +270,19 @@ describe('limits', () => {
     expect(joinParameters(1 << 20, 1).tagBits).toBe(61);
   });
 
+  it('counts the bins of all shards in the tag', () => {
+    const shards = (count: number) => ({ xorBytes: 0, ringLanes: 0, shards: count });
+    const [one, many] = [joinParameters(1 << 16, 1), joinParameters(1 << 16, 1, shards(64))];
+    expect(many.bins).toBe(one.bins);
+    expect([one.tagBits, many.tagBits]).toEqual([57, 63]);
+    expect(joinParameters(1_000, 1, shards(3)).tagBits).toBe(40 + 13);
+    const code: unknown = expect.objectContaining({ code: 'BAD_ARGUMENT' });
+    expect(() => joinParameters(1 << 20, 1, shards(64))).toThrow(code);
+    for (const count of [0, 65, 1.5]) {
+      expect(() => joinParameters(1_000, 1, shards(count))).toThrow(code);
+    }
+  });
+
   it.each([
     [0, 1],
     [1, 0],
@@ -269,7 +307,7 @@ describe('limits', () => {
       sharing: ends[1],
       channel: memoryLink().ends[1],
       oprf: idealOprf(utf8('key')),
-      sessionId: new Uint8Array(32),
+      seed: new Uint8Array(16),
       rng: seededRng('x'),
     };
     const half = runPivot(context, SMALL, { ids: idsOf([1]) });

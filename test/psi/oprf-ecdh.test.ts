@@ -202,7 +202,7 @@ async function run(mine: Uint8Array, theirs: Uint8Array, options: RunOptions = {
   const [receiver, sender] = await runBoth(
     link,
     (channel) => oprf.receive(logged(channel, calls), mine, rngs[0]),
-    (channel) => oprf.send(channel, mine.length / POINT_BYTES, theirs, rngs[1]),
+    (channel) => oprf.send(channel, mine.length / POINT_BYTES, theirs, new Uint32Array(0), rngs[1]),
   );
   return {
     receiver: split(receiver, KEY_BYTES),

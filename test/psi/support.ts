@@ -81,7 +81,7 @@ export async function runJoin(join: JoinCase): Promise<JoinRun> {
   const context = (party: 0 | 1): Omit<JoinContext, 'channel'> => ({
     sharing: ends[party],
     oprf,
-    sessionId: new Uint8Array(32).fill(join.session ?? 7),
+    seed: new Uint8Array(16).fill(join.session ?? 7),
     rng: seededRng(`${seed} party ${party}`),
     onProgress: (event) => events.push(event),
   });

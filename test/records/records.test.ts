@@ -96,10 +96,10 @@ describe('submission', () => {
 
   it('pins its digest and signature', () => {
     expect(submissionDigest(submission)).toMatchInlineSnapshot(
-      `"895e9373fce5d4a6630e7601b701904de7821e53e4b667f87d8035bffa6a4441"`,
+      `"61f9e4e6537ead0497c5370eb6fd7eb9c495d471b3e0b9b583bf5b13bdff5650"`,
     );
     expect(signedSubmission.signature).toMatchInlineSnapshot(
-      `"VbE6JX3tdby5CDSXbyp-4a5jMROjqZlSBIxid1SOWqg8r8cBdUYvpqOwuHYAxz17n2JKin0p0l5mfo4gizS_Dw"`,
+      `"rUYm_l6AfjTVFtO45rzYHEyxFhJfo-a6Q429eI2cDTZbjyBxNdijUImp0C7V6HS59V1FqbVN4V_c4-1kTsP-DA"`,
     );
   });
 
@@ -154,7 +154,7 @@ describe('session', () => {
     const session = sessionOf(gos, room.policy, PARTIES, expected);
     expect(sessionOf(gos.toReversed(), room.policy, PARTIES.toReversed())).toBe(session);
     expect(session).toMatchInlineSnapshot(
-      `"f80ff9ad87e9d75ddf256e8c45e7d3fcb51ede70c7f1e3bdcff0bc998744ef71"`,
+      `"4b4bc4a9e9042546130764d22d692e77a08cf4f184737716715b73e8e0f0fe79"`,
     );
   });
 

@@ -85,7 +85,9 @@ async function evaluate(
   const rng = seededRng(seed);
   const [xs, ys] = [shareIntegers(x, bits, rng), shareIntegers(y, bits, rng)];
   const pair = makePair({ seed });
-  const out = await pair.run((ctx) => circuit(ctx, xs[ctx.party], ys[ctx.party], rows));
+  const out = await pair.run((ctx) =>
+    circuit(ctx, xs[ctx.party as 0 | 1], ys[ctx.party as 0 | 1], rows),
+  );
   return { out: openBits(out, rows), gates: pair.gates };
 }
 
@@ -97,7 +99,9 @@ async function evaluateWord(
   const rng = seededRng(seed);
   const [xs, ys] = [shareIntegers(x, bits, rng), shareIntegers(y, bits, rng)];
   const pair = makePair({ seed });
-  const out = await pair.run((ctx) => circuit(ctx, xs[ctx.party], ys[ctx.party], rows));
+  const out = await pair.run((ctx) =>
+    circuit(ctx, xs[ctx.party as 0 | 1], ys[ctx.party as 0 | 1], rows),
+  );
   return { out: openIntegers(out, rows), gates: pair.gates };
 }
 
@@ -221,11 +225,11 @@ describe('sums and choices against plain integers', () => {
           rng,
         );
         const pair = makePair({ seed });
-        const first = await pair.run((ctx) => ringToWord(ctx, ring[ctx.party], rows));
+        const first = await pair.run((ctx) => ringToWord(ctx, ring[ctx.party as 0 | 1], rows));
         expect(pair.gates).toEqual({ ands: 373 * rows, rounds: 7 });
         expect(openIntegers(first, rows)).toEqual(plain.map(([v]) => v));
         const second = await pair.run((ctx) =>
-          addRingToWord(ctx, ring[ctx.party], word[ctx.party], rows),
+          addRingToWord(ctx, ring[ctx.party as 0 | 1], word[ctx.party as 0 | 1], rows),
         );
         expect(pair.gates).toEqual({ ands: (373 + 436) * rows, rounds: 15 });
         expect(openIntegers(second, rows)).toEqual(plain.map(([v, w]) => mod(v + w, 64)));
@@ -240,7 +244,7 @@ describe('sums and choices against plain integers', () => {
         const { bits, x, flags, y, seed } = input;
         const bit = shareBits(flags, seededRng(`${seed}/bit`));
         const { out, gates } = await evaluateWord(input, (ctx, xs, _, rows) =>
-          muxWord(ctx, bit[ctx.party], xs, publicWord(y[0]!, bits), rows),
+          muxWord(ctx, bit[ctx.party as 0 | 1], xs, publicWord(y[0]!, bits), rows),
         );
         expect(out).toEqual(x.map((v, i) => (flags[i] === 1 ? v : y[0]!)));
         expect(gates).toEqual({ ands: bits * x.length, rounds: 1 });
@@ -255,7 +259,9 @@ describe('sums and choices against plain integers', () => {
     const x = shareIntegers(plain, 64, rng);
     const open = shareBits([1, 1, 0, 0], rng);
     const pair = makePair();
-    const out = await pair.run((ctx) => selectSentinel(ctx, open[ctx.party], x[ctx.party], 4));
+    const out = await pair.run((ctx) =>
+      selectSentinel(ctx, open[ctx.party as 0 | 1], x[ctx.party as 0 | 1], 4),
+    );
     expect(openIntegers(out, 4)).toEqual([5n, mod(-7n, 64), 1n << 63n, 1n << 63n]);
   });
 
@@ -280,7 +286,7 @@ describe('sums and choices against plain integers', () => {
             const out = await pair.run((ctx) =>
               tree(
                 ctx,
-                shares.map((s) => s[ctx.party]),
+                shares.map((s) => s[ctx.party as 0 | 1]),
                 rows,
               ),
             );
@@ -305,7 +311,7 @@ describe('transcripts', () => {
     const [xs, ys] = [shareIntegers(x, bits, rng), shareIntegers(y, bits, rng)];
     const pair = makePair();
     await pair.run(async (ctx) => {
-      const [a, b] = [xs[ctx.party], ys[ctx.party]];
+      const [a, b] = [xs[ctx.party as 0 | 1], ys[ctx.party as 0 | 1]];
       const less = await lessThan(ctx, a, b, rows);
       await equalWords(ctx, a, b, rows);
       await lessThanTree(ctx, a, b, rows);
@@ -327,9 +333,9 @@ describe('transcripts', () => {
     const ring = shareRing([12n, mod(-9n, 64)], rng);
     const pair = makePair({ seed: 'pinned' });
     await pair.run(async (ctx) => {
-      await lessThan(ctx, x[ctx.party], x[ctx.party].toReversed(), 3);
-      await lessThanPublic(ctx, x[ctx.party], publicWord(100n, 10), 3);
-      await ringToWord(ctx, ring[ctx.party], 2);
+      await lessThan(ctx, x[ctx.party as 0 | 1], x[ctx.party as 0 | 1].toReversed(), 3);
+      await lessThanPublic(ctx, x[ctx.party as 0 | 1], publicWord(100n, 10), 3);
+      await ringToWord(ctx, ring[ctx.party as 0 | 1], 2);
     });
     expect(transcriptDigest(pair.frames)).toBe(PINNED_CIRCUITS);
   });

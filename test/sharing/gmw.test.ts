@@ -4,6 +4,7 @@ import { bitBytes } from '../../src/protocols/ot/types.ts';
 import { createSharing } from '../../src/protocols/sharing/index.ts';
 import { idealOtPair } from '../support/ideal-ot.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { twoParty } from '../support/two-party.ts';
 import {
   dealerTriples,
   makePair,
@@ -33,8 +34,8 @@ describe('and', () => {
         const ys = plain.map(([, y]) => shareBits(y, rng));
         const out = await pair.run((ctx) =>
           ctx.and(
-            xs.map((x) => x[ctx.party]),
-            ys.map((y) => y[ctx.party]),
+            xs.map((x) => x[ctx.party as 0 | 1]),
+            ys.map((y) => y[ctx.party as 0 | 1]),
             rows,
           ),
         );
@@ -71,7 +72,9 @@ describe('and', () => {
         rng,
       );
     const [x, y] = [share(), share()];
-    const out = await pair.run((ctx) => ctx.and([x[ctx.party]], [y[ctx.party]], 200));
+    const out = await pair.run((ctx) =>
+      ctx.and([x[ctx.party as 0 | 1]], [y[ctx.party as 0 | 1]], 200),
+    );
     expect(out[0][0]).not.toEqual(out[1][0]);
     expect(transcriptDigest(pair.frames)).toBe(PINNED_AND);
   });
@@ -127,16 +130,18 @@ describe('and', () => {
     const [dealer] = dealerTriples('count');
     const [ot] = idealOtPair(seededRng('count'));
     const sharing = createSharing({
-      party: 0,
-      channel: {
-        path: 'x',
-        send: async () => {},
-        recv: async (_step, bytes) => new Uint8Array(bytes),
-        sub: () => {
-          throw new Error('unused');
+      ...twoParty(
+        0,
+        {
+          path: 'x',
+          send: async () => {},
+          recv: async (_step, bytes) => new Uint8Array(bytes),
+          sub: () => {
+            throw new Error('unused');
+          },
         },
-      },
-      ot,
+        ot,
+      ),
       rng: seededRng('count'),
       triples: {
         take(n) {

@@ -22,7 +22,7 @@ it('multiplies a bit with more terms than one vector OT has lanes', async () => 
   const out = await pair.run((ctx) =>
     multiplyBit(
       ctx,
-      shares[ctx.party],
+      shares[ctx.party as 0 | 1],
       bits.length,
       values.map((v): MuxTerm => ({
         kind: 'owned',
@@ -48,7 +48,7 @@ it('sums more lanes per group than one vector OT has', async () => {
       groups: 3,
       groupOfRow: ctx.party === 0 ? groupOfRow : null,
       rows: 5,
-      lanes: shares.map((s) => s[ctx.party]),
+      lanes: shares.map((s) => s[ctx.party as 0 | 1]),
     }),
   );
   lanes.forEach(([a, b, , d, e], l) => {

@@ -83,9 +83,9 @@ describe('multiplyBit', () => {
         const out = await pair.run((ctx) =>
           multiplyBit(
             ctx,
-            bit[ctx.party],
+            bit[ctx.party as 0 | 1],
             rows,
-            cols.map((c) => c.terms[ctx.party]),
+            cols.map((c) => c.terms[ctx.party as 0 | 1]),
           ),
         );
         expect(out[0].length).toBe(mix.length);
@@ -104,7 +104,7 @@ describe('multiplyBit', () => {
     const bits = Array.from(seededRng('b2a')(1000), (b) => b & 1);
     const bit = shareBits(bits, seededRng('b2a/share'));
     const pair = makePair();
-    const out = await pair.run((ctx) => bitToRing(ctx, bit[ctx.party], 1000));
+    const out = await pair.run((ctx) => bitToRing(ctx, bit[ctx.party as 0 | 1], 1000));
     expect(openRing(out)).toEqual(bits.map(BigInt));
     expect(pair.cots).toEqual(['sender 1000 1']);
   });
@@ -184,7 +184,7 @@ function runGroups(
         groups: g.groups,
         groupOfRow: ctx.party === 0 ? Int32Array.from(g.groupOfRow) : null,
         rows: g.groupOfRow.length,
-        lanes: shares.map((s) => s[ctx.party]),
+        lanes: shares.map((s) => s[ctx.party as 0 | 1]),
       },
       cotsMax,
     ),

@@ -75,7 +75,7 @@ describe('the comparator [u < T]', () => {
     const shares = shareIntegers(u, 8, seededRng('exhaustive'));
     const k = plainWord(t).slice(0, 8);
     const pair = makePair();
-    const out = await pair.run((ctx) => lessThanPublic(ctx, shares[ctx.party], k, rows));
+    const out = await pair.run((ctx) => lessThanPublic(ctx, shares[ctx.party as 0 | 1], k, rows));
     expect(openBits(out, rows)).toEqual(u.map((v, i) => (v < t[i]! ? 1 : 0)));
     expect(pair.gates).toEqual({ ands: 11 * rows, rounds: 3 });
   });
@@ -86,7 +86,7 @@ describe('the comparator [u < T]', () => {
     const pair = makePair();
     for (let t = 0n; t < 256n; t++) {
       const k = publicWord(t, 8);
-      const out = await pair.run((ctx) => lessThanPublic(ctx, shares[ctx.party], k, 256));
+      const out = await pair.run((ctx) => lessThanPublic(ctx, shares[ctx.party as 0 | 1], k, 256));
       expect(openBits(out, 256)).toEqual(u.map((v) => (v < t ? 1 : 0)));
     }
   });
@@ -115,7 +115,9 @@ describe('the comparator [u < T]', () => {
       packBits(t.map((v) => Number((v >> BigInt(i)) & 1n))),
     );
     const pair = makePair({ record: false });
-    const out = await pair.run((ctx) => lessThanPublic(ctx, shares[ctx.party], k, u.length));
+    const out = await pair.run((ctx) =>
+      lessThanPublic(ctx, shares[ctx.party as 0 | 1], k, u.length),
+    );
     expect(openBits(out, u.length)).toEqual(u.map((v, i) => (v < t[i]! ? 1 : 0)));
     const depth = Math.ceil(Math.log2(bits));
     expect(pair.gates).toEqual({ ands: (2 * bits - 2 - depth) * u.length, rounds: depth });

@@ -10,6 +10,7 @@ import {
   ringToWord,
 } from '../../src/protocols/sharing/index.ts';
 import { memoryLink, runBoth } from '../support/memory-channel.ts';
+import { twoParty } from '../support/two-party.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 import { openBits, openIntegers, openRing, shareIntegers, shareRing } from './support.ts';
 
@@ -28,7 +29,7 @@ test('a small query over the real oblivious transfer: compare, multiply, group, 
     const sessionId = new Uint8Array(32).fill(7);
     const ot = await createOtPair({ channel: channel.sub('ot'), party, k: 4, sessionId, rng: own });
     const triples = createTripleSource({ pair: ot, rng: own });
-    const ctx = createSharing({ party, channel: channel.sub('gates'), ot, triples, rng: own });
+    const ctx = createSharing({ ...twoParty(party, channel.sub('gates'), ot), triples, rng: own });
     const less = await lessThanTree(ctx, x![party], y![party], rows);
     const count = await bitToRing(ctx, less, rows);
     const [kept] = await multiplyBit(ctx, less, rows, [{ kind: 'shared', share: amount[party] }]);

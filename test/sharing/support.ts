@@ -16,6 +16,7 @@ import {
 import { idealOtPair } from '../support/ideal-ot.ts';
 import { memoryLink, runBoth, type Frame, type Tap } from '../support/memory-channel.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { twoParty } from '../support/two-party.ts';
 
 /** A trusted dealer of bit triples; whoever asks first makes both halves. */
 export function dealerTriples(seed: string): [TripleProvider, TripleProvider] {
@@ -102,7 +103,11 @@ export function makePair(options: PairOptions = {}): Pair {
   const end = (party: 0 | 1): Sharing => {
     const ot = party === 0 ? countCots(ots[0], cots) : ots[1];
     const channel = link.ends[party];
-    const inner = createSharing({ party, channel, ot, triples: triples[party], rng: rngs[party] });
+    const inner = createSharing({
+      ...twoParty(party, channel, ot),
+      triples: triples[party],
+      rng: rngs[party],
+    });
     if (party === 1) return inner;
     return {
       ...inner,

@@ -61,17 +61,18 @@ export function evaluateLocal(p: LocalPredicate, row: Row): Truth {
   }
 }
 
-function evaluatePair(p: PairPredicate, plan: Plan, rows: readonly [Row, Row]): boolean {
+function evaluatePair(p: PairPredicate, plan: Plan, rows: readonly Row[]): boolean {
   switch (p.kind) {
     case 'and':
       return p.terms.every((t) => evaluatePair(t, plan, rows));
     case 'or':
       return p.terms.some((t) => evaluatePair(t, plan, rows));
     case 'bit':
-      return evaluateLocal(plan.sides[p.side].bits[p.index]!, rows[p.side]) === true;
+      return evaluateLocal(plan.sides[p.side]!.bits[p.index]!, rows[p.side]!) === true;
     case 'compare': {
-      const coded = ([p.pivot, p.sender] as const).map((operand, side) => {
-        const value = rows[side === 0 ? 0 : 1][operand.column];
+      const coded = [p.left, p.right].map((operand) => {
+        const { side } = operand;
+        const value = rows[side]![operand.column];
         contract(value !== undefined, `column ${operand.column} is in the row`);
         contract(value !== null || operand.nullable, 'only nullable operands are NULL');
         contract(plan.sides[side]!.columns.includes(operand.column), 'operands are in columns');
@@ -88,7 +89,7 @@ function evaluatePair(p: PairPredicate, plan: Plan, rows: readonly [Row, Row]): 
 }
 
 /** Whether a joined pair of rows qualifies; rows in the order of the plan's sides. */
-export function qualifies(plan: Plan, rows: readonly [Row, Row]): boolean {
+export function qualifies(plan: Plan, rows: readonly Row[]): boolean {
   const local = rows.every((row, side) => {
     const { filter } = plan.sides[side]!;
     return filter === null || evaluateLocal(filter, row) === true;

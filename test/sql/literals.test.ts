@@ -19,7 +19,7 @@ const POLICY = seedPolicy({
 
 function filterOf(where: string): unknown {
   const sql = `SELECT COUNT(*) FROM joined_data WHERE ${where}`;
-  return planQuery(POLICY, DIGEST, sql, { epsilon: null }).sides[0].filter;
+  return planQuery(POLICY, DIGEST, sql, { epsilon: null }).sides[0]!.filter;
 }
 
 const compare = (name: string, op: string, value: string): object => ({

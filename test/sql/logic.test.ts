@@ -16,7 +16,7 @@ function planWhere(where: string): Plan {
 }
 
 function inSideOrder(plan: Plan, left: Row, right: Row): readonly [Row, Row] {
-  return plan.sides[0].table === 'ta' ? [left, right] : [right, left];
+  return plan.sides[0]!.table === 'ta' ? [left, right] : [right, left];
 }
 
 it('keeps exactly the pairs a three-valued reference keeps', () => {
@@ -108,10 +108,10 @@ it('reads AND before OR and NOT before both', () => {
 it('pushes conjuncts of one table down and gathers the rest into one bit per table', () => {
   const plan = planWhere('b1 AND i2 = 2 AND (d1 < d2 OR i1 > 1 OR n1 IS NULL OR i2 = 0)');
   expect(plan.sides.map((side) => side.table)).toEqual(['ta', 'tb']);
-  expect(plan.sides[0].filter).toMatchObject({ kind: 'compare', left: { column: 'b1' } });
-  expect(plan.sides[1].filter).toMatchObject({ kind: 'compare', left: { column: 'i2' } });
-  expect(plan.sides[0].bits).toHaveLength(1);
-  expect(plan.sides[0].bits[0]).toMatchObject({ kind: 'or' });
+  expect(plan.sides[0]!.filter).toMatchObject({ kind: 'compare', left: { column: 'b1' } });
+  expect(plan.sides[1]!.filter).toMatchObject({ kind: 'compare', left: { column: 'i2' } });
+  expect(plan.sides[0]!.bits).toHaveLength(1);
+  expect(plan.sides[0]!.bits[0]).toMatchObject({ kind: 'or' });
   expect(plan.pair).toMatchObject({
     kind: 'or',
     terms: [
@@ -120,20 +120,20 @@ it('pushes conjuncts of one table down and gathers the rest into one bit per tab
       { kind: 'compare', op: '<' },
     ],
   });
-  expect(plan.sides[0].columns).toEqual(['d1']);
+  expect(plan.sides[0]!.columns).toEqual(['d1']);
 });
 
 it('folds constants away', () => {
   const nothing = planWhere('1 = 1 OR d1 < d2');
-  expect([nothing.pair, nothing.sides[0].filter, nothing.sides[1].filter]).toEqual([
+  expect([nothing.pair, nothing.sides[0]!.filter, nothing.sides[1]!.filter]).toEqual([
     null,
     null,
     null,
   ]);
   const never = planWhere('d1 < d2 AND NULL');
   const no = { kind: 'constant', value: false };
-  expect([never.pair, never.sides[0].filter, never.sides[1].filter]).toEqual([null, no, no]);
-  expect(planWhere('NOT (NULL AND b1)').sides[0].filter).toMatchObject({
+  expect([never.pair, never.sides[0]!.filter, never.sides[1]!.filter]).toEqual([null, no, no]);
+  expect(planWhere('NOT (NULL AND b1)').sides[0]!.filter).toMatchObject({
     op: '=',
     right: { value: '0' },
   });

@@ -8,7 +8,7 @@ import {
   planQuery,
   releasedMeasures,
 } from '../../src/sql/index.ts';
-import type { PairOperand, Plan } from '../../src/sql/index.ts';
+import type { PairOperand, Plan, Side } from '../../src/sql/index.ts';
 import type { ColumnPolicy } from '../../src/policy/types.ts';
 import { DIGEST, exposures, PRIVATE, purchases, seedPolicy, wideTable } from './policies.ts';
 
@@ -37,7 +37,8 @@ const NOISY = seedPolicy();
 const plan = (sql: string, policy = NOISY, epsilon: string | null = null): Plan =>
   planQuery(policy, DIGEST, sql, { epsilon });
 
-const column = (name: string): PairOperand => ({
+const column = (side: Side, name: string): PairOperand => ({
+  side,
   column: name,
   nullable: false,
   scaleUp: 1,
@@ -48,7 +49,7 @@ const NO_NOISE = { clamp: null, sensitivity: '0', epsilon: null };
 describe('the seed’s queries', () => {
   it('plans campaign attribution without noise', () => {
     expect(plan(QUERY_1, OPEN)).toEqual({
-      version: 1,
+      version: 2,
       room: 'shopgood-newsnow',
       policyDigest: DIGEST,
       sides: [
@@ -73,12 +74,12 @@ describe('the seed’s queries', () => {
           bounds: null,
         },
       ],
-      oprf: 'ecdh',
+      join: { oprf: 'ecdh', otFieldBits: 4, shards: 31 },
       pair: {
         kind: 'compare',
         op: '<',
-        pivot: column('exposure_date'),
-        sender: column('purchase_date'),
+        left: column(0, 'exposure_date'),
+        right: column(1, 'purchase_date'),
         base: '20089',
         bits: 10,
       },
@@ -162,7 +163,7 @@ describe('the seed’s queries', () => {
 
   it('plans audience overlap with the smaller table as pivot', () => {
     const { sides, pair, groups, measures, output } = plan(QUERY_2, OPEN);
-    expect(sides[0]).toEqual({
+    expect(sides[0]!).toEqual({
       party: 'shopgood',
       table: 'purchases',
       capacity: 100_000,
@@ -177,7 +178,7 @@ describe('the seed’s queries', () => {
       columns: [],
       bounds: null,
     });
-    expect(sides[1]).toMatchObject({ party: 'newsnow', filter: null, columns: [] });
+    expect(sides[1]!).toMatchObject({ party: 'newsnow', filter: null, columns: [] });
     expect([pair, groups]).toEqual([null, []]);
     expect(measures).toHaveLength(1);
     expect(output).toEqual([
@@ -191,10 +192,10 @@ describe('the seed’s queries', () => {
     );
     expect(digests).toMatchInlineSnapshot(`
       [
-        "b1369f88c4d742651413674408571907fe19fe33d04cdc9f37a63045242392d0",
-        "0330c700a5a84300cab8b9f6fbf6335f83680e856701fe9e09805bf9cc2249a7",
-        "4a47fd6e17b5bbf6501bb9d5640a44f4f7abc159d94d2ea4d450482ed81a958c",
-        "b6400734f8ae3eb864868c8a1fed63eb95a19776bfc4883df1aaf38c221d85b5",
+        "21a281b32a7cc91b06b4d187ba09ee07df7cce6951810b139ed7c14d32fd157c",
+        "fc0e8731b441ff058e48ff49a74096fcaa6f3af881351ac78fef9fe19716728e",
+        "5fe4ec9dc3044229b843df90e22b6aa4656982f2969c4fa24daac36fe13eb4fe",
+        "4d2762443df0f68971337bef6806d087c8cd850994de58d6c585fb96179de504",
       ]
     `);
   });
@@ -336,7 +337,7 @@ describe('sides', () => {
       second: { ...exposures, max_rows_per_user: rows1 },
     });
     const { sides } = plan('SELECT COUNT(*) FROM joined_data', policy);
-    expect(sides[0].party).toBe('shopgood');
+    expect(sides[0]!.party).toBe('shopgood');
     expect(sides.map((side) => side.bounds?.rowsPerPartition)).toEqual(expected);
     expect(sides.map((side) => side.slots)).toEqual(expected);
   });
@@ -350,7 +351,7 @@ describe('sides', () => {
     }),
   });
   const pivotOf = (by: string): string =>
-    plan(`SELECT COUNT(*) FROM joined_data ${by === '' ? '' : 'GROUP BY'} ${by}`, grouped).sides[0]
+    plan(`SELECT COUNT(*) FROM joined_data ${by === '' ? '' : 'GROUP BY'} ${by}`, grouped).sides[0]!
       .party;
 
   it.each([
@@ -451,8 +452,8 @@ describe('comparisons across parties', () => {
     expect(pairOf('b >= a')).toEqual({
       kind: 'compare',
       op: '<=',
-      pivot: { column: 'a', nullable: true, scaleUp: 1, map: null },
-      sender: { column: 'b', nullable: false, scaleUp: 100, map: null },
+      left: { side: 0, column: 'a', nullable: true, scaleUp: 1, map: null },
+      right: { side: 1, column: 'b', nullable: false, scaleUp: 100, map: null },
       base: '-99999999999900',
       bits: 48,
     });
@@ -462,8 +463,8 @@ describe('comparisons across parties', () => {
     expect(pairOf('NOT t = u')).toEqual({
       kind: 'compare',
       op: '<>',
-      pivot: { column: 't', nullable: false, scaleUp: 1, map: null },
-      sender: { column: 'u', nullable: true, scaleUp: 1, map: [2, 1] },
+      left: { side: 0, column: 't', nullable: false, scaleUp: 1, map: null },
+      right: { side: 1, column: 'u', nullable: true, scaleUp: 1, map: [2, 1] },
       base: '0',
       bits: 2,
     });

@@ -79,7 +79,7 @@ export function seedPolicy(parts: PolicyParts = {}): Policy {
       partition_selection: parts.selection ?? 'pre_threshold',
       differential_privacy: parts.differential ?? PRIVATE,
       confidence_level: '0.95',
-      join: { oprf: 'ecdh' },
+      join: { oprf: 'ecdh', ot_field_bits: 4, shard_users: 65_536 },
       size_disclosure: 'declared',
     },
     execution: { backends: ['mpc'], tee: null },

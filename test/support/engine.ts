@@ -1,60 +1,88 @@
+import type { Channel } from '../../src/core/channel.ts';
 import { systemRng } from '../../src/core/rng.ts';
 import type { Rng } from '../../src/core/rng.ts';
 import { calibrate } from '../../src/dp/index.ts';
 import type { Calibration } from '../../src/dp/index.ts';
-import { openSharing, runPlan } from '../../src/engine/mpc/index.ts';
+import type { Mesh, OtSeeds } from '../../src/engine/mpc/index.ts';
+import { openMesh, runPlan, setUpOts } from '../../src/engine/mpc/index.ts';
 import type { LocalTable, OutputShare } from '../../src/engine/types.ts';
-import type { Sharing } from '../../src/protocols/sharing/types.ts';
 import type { Plan } from '../../src/sql/index.ts';
-import type { MemoryLink } from './memory-channel.ts';
-import { memoryLink, runBoth } from './memory-channel.ts';
+import type { MemoryMesh } from './memory-channel.ts';
+import { memoryMesh, runAll } from './memory-channel.ts';
 
-/** Two engines in one process over an in-memory link: real protocols, base OTs done once. */
-export interface EnginePair {
-  readonly link: MemoryLink;
-  readonly sharing: readonly [Sharing, Sharing];
-  run(
-    plan: Plan,
-    tables: readonly [LocalTable, LocalTable],
-  ): Promise<readonly [OutputShare, OutputShare]>;
+/** Engines of all parties in one process over in-memory links: real protocols, base OTs once. */
+export interface EngineRoom {
+  readonly parties: number;
+  readonly links: MemoryMesh;
+  run(plan: Plan, tables: readonly LocalTable[]): Promise<readonly OutputShare[]>;
+  /** A lane of gates among all parties, for tests of one step. */
+  meshes(): readonly Mesh[];
 }
 
-let sessions = 0;
+let lanes = 0;
 
-export async function enginePair(
-  rngs: readonly [Rng, Rng] = [systemRng, systemRng],
-  link: MemoryLink = memoryLink(undefined, 'test', false),
-): Promise<EnginePair> {
+export interface EngineRoomOptions {
+  readonly parties?: number;
+  readonly k?: 2 | 4;
+  /** One per party. */
+  readonly rngs?: readonly Rng[];
+  readonly links?: MemoryMesh;
+}
+
+export async function engineRoom(options: EngineRoomOptions = {}): Promise<EngineRoom> {
+  const { parties = 2, k = 4 } = options;
+  const links = options.links ?? memoryMesh(parties, undefined, 'test', false);
+  const rngs = options.rngs ?? Array.from({ length: parties }, () => systemRng);
   const sessionId = systemRng(32);
-  const open = (side: 0 | 1): Promise<Sharing> =>
-    openSharing({ side, channel: link.ends[side].sub('session'), sessionId, rng: rngs[side] });
-  const sharing = await runBoth(
-    link,
-    () => open(0),
-    () => open(1),
+  const sides = Array.from({ length: parties }, (_, side) => side);
+  const seeds = await runAll(links, (side) =>
+    Promise.all(
+      links.ends[side]!.map(async (channel, peer): Promise<OtSeeds | null> =>
+        channel === null
+          ? null
+          : setUpOts({
+              channel: channel.sub('base'),
+              party: side < peer ? 0 : 1,
+              k,
+              sessionId,
+              rng: rngs[side]!,
+            }),
+      ),
+    ),
   );
+  const below = (side: number, name: string): (Channel | null)[] =>
+    links.ends[side]!.map((channel) => channel?.sub(name) ?? null);
   return {
-    link,
-    sharing,
-    async run(plan, tables) {
+    parties,
+    links,
+    run(plan, tables) {
       const calibration = calibrationOf(plan);
-      const name = `run${sessions++}`;
-      const half = (side: 0 | 1): Promise<OutputShare> =>
+      const name = `run${lanes++}`;
+      return runAll(links, (side) =>
         runPlan({
           plan,
           calibration,
           side,
-          table: tables[side],
-          sharing: sharing[side],
-          channel: link.ends[side].sub(name),
+          table: tables[side]!,
+          seeds: seeds[side]!,
+          channels: below(side, name),
           sessionId,
-          rng: rngs[side],
+          rng: rngs[side]!,
           onProgress: () => undefined,
-        });
-      return runBoth(
-        link,
-        () => half(0),
-        () => half(1),
+        }),
+      );
+    },
+    meshes() {
+      const name = `lane${lanes++}`;
+      return sides.map((side) =>
+        openMesh({
+          side,
+          parties,
+          channels: below(side, name),
+          seeds: seeds[side]!,
+          sessionId,
+          rng: rngs[side]!,
+        }),
       );
     },
   };
@@ -64,11 +92,12 @@ export function calibrationOf(plan: Plan): Calibration {
   return calibrate({ ...plan.privacy, measures: plan.measures });
 }
 
-/** XOR of both shares: what the analyst's client sees. */
-export function combine(shares: readonly [OutputShare, OutputShare]): OutputShare {
-  const xor = (a: Uint8Array, b: Uint8Array): Uint8Array => a.map((byte, i) => byte ^ b[i]!);
+/** XOR of all shares: what the analyst's client sees. */
+export function combine(shares: readonly OutputShare[]): OutputShare {
+  const xor = (parts: readonly Uint8Array[]): Uint8Array =>
+    parts.reduce((sum, part) => sum.map((byte, i) => byte ^ part[i]!));
   return {
-    open: xor(shares[0].open, shares[1].open),
-    cells: xor(shares[0].cells, shares[1].cells),
+    open: xor(shares.map(({ open }) => open)),
+    cells: xor(shares.map(({ cells }) => cells)),
   };
 }

@@ -4,10 +4,10 @@ import type { OtPair } from '../../src/protocols/ot/types.ts';
 import { bitBytes } from '../../src/protocols/ot/types.ts';
 import type { Sharing, Wire, Word } from '../../src/protocols/sharing/types.ts';
 import { idealOtPair } from './ideal-ot.ts';
-import { memoryLink } from './memory-channel.ts';
+import { memoryMesh } from './memory-channel.ts';
 
 interface Waiting {
-  readonly party: 0 | 1;
+  readonly party: number;
   readonly xs: Word;
   readonly ys: Word;
   readonly rows: number;
@@ -15,40 +15,52 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** Ideal transfers between every two of n parties: ots[i][j], null for i = j. */
+export function idealOtMesh(parties: number, rng: Rng = systemRng): (OtPair | null)[][] {
+  const ots: (OtPair | null)[][] = Array.from({ length: parties }, () =>
+    Array.from({ length: parties }, () => null),
+  );
+  for (let i = 0; i < parties; i += 1) {
+    for (let j = i + 1; j < parties; j += 1) [ots[i]![j], ots[j]![i]] = idealOtPair(rng);
+  }
+  return ots;
+}
+
 /**
- * Two ends of an ideal sharing within one process: a dealer opens the operands of both ends and
+ * All ends of an ideal sharing within one process: a dealer opens the operands of every party and
  * shares the product afresh. It moves no bytes. `ands` counts ANDs per row.
  */
-export function idealSharingPair(
+export function idealSharing(
+  parties: number,
   rng: Rng = systemRng,
-  ots: readonly [OtPair, OtPair] = idealOtPair(rng),
-): { readonly ends: readonly [Sharing, Sharing]; readonly ands: () => number } {
-  let waiting: Waiting | null = null;
+  ots: readonly (readonly (OtPair | null)[])[] = idealOtMesh(parties, rng),
+): { readonly ends: readonly Sharing[]; readonly ands: () => number } {
+  const mesh = memoryMesh(parties);
+  let waiting: Waiting[] = [];
   let ands = 0;
   const meet = (own: Waiting): void => {
-    const peer = waiting;
-    if (peer === null) {
-      waiting = own;
+    const all = [...waiting, own];
+    if (all.length < parties) {
+      waiting = all;
       return;
     }
-    waiting = null;
+    waiting = [];
     try {
-      expect(peer.party !== own.party, 'one call of each end at a time');
-      expect(peer.rows === own.rows && peer.xs.length === own.xs.length, 'both ends ask the same');
+      expect(new Set(all.map((w) => w.party)).size === parties, 'one call of each end at a time');
+      const alike = all.every((w) => w.rows === own.rows && w.xs.length === own.xs.length);
+      expect(alike, 'all ends ask the same');
       ands += own.xs.length;
-      const shares = own.xs.map((_, i) => product(own, peer, i, rng));
-      own.resolve(shares.map(([mine]) => mine));
-      peer.resolve(shares.map(([, theirs]) => theirs));
+      const shares = own.xs.map((_, i) => product(all, i, rng));
+      all.forEach((w, p) => w.resolve(shares.map((parts) => parts[p]!)));
     } catch (error) {
-      own.reject(error);
-      peer.reject(error);
+      for (const w of all) w.reject(error);
     }
   };
-  const link = memoryLink();
-  const end = (party: 0 | 1): Sharing => ({
+  const end = (party: number): Sharing => ({
     party,
-    channel: link.ends[party],
-    ot: ots[party],
+    parties,
+    ots: ots[party]!,
+    channels: mesh.ends[party]!,
     rng,
     and: (xs, ys, rows) =>
       new Promise((resolve, reject) => {
@@ -57,16 +69,32 @@ export function idealSharingPair(
         meet({ party, xs: wires, ys: right, rows, resolve, reject });
       }),
   });
-  return { ends: [end(0), end(1)], ands: () => ands };
+  return { ends: Array.from({ length: parties }, (_, party) => end(party)), ands: () => ands };
 }
 
-function product(own: Waiting, peer: Waiting, i: number, rng: Rng): readonly [Wire, Wire] {
-  const bytes = bitBytes(own.rows);
-  const [x0, x1, y0, y1] = [own.xs[i]!, peer.xs[i]!, own.ys[i]!, peer.ys[i]!];
+/** {@link idealSharing} of two. */
+export function idealSharingPair(
+  rng: Rng = systemRng,
+  [left, right]: readonly [OtPair, OtPair] = idealOtPair(rng),
+): { readonly ends: readonly [Sharing, Sharing]; readonly ands: () => number } {
+  const { ends, ands } = idealSharing(2, rng, [
+    [null, left],
+    [right, null],
+  ]);
+  return { ends: [ends[0]!, ends[1]!], ands };
+}
+
+/** Shares of one wire's product, in the order of `all`. */
+function product(all: readonly Waiting[], i: number, rng: Rng): Wire[] {
+  const bytes = bitBytes(all[0]!.rows);
+  const wires = all.flatMap((w) => [w.xs[i]!, w.ys[i]!]);
   expect(
-    [x0, x1, y0, y1].every((wire) => wire.length === bytes),
+    wires.every((wire) => wire.length === bytes),
     'wires of bitBytes(rows)',
   );
-  const mine = rng(bytes);
-  return [mine, mine.map((mask, k) => mask ^ ((x0[k]! ^ x1[k]!) & (y0[k]! ^ y1[k]!)))];
+  const xor = (parts: readonly Wire[]): Wire =>
+    parts.reduce((sum, part) => sum.map((byte, k) => byte ^ part[k]!));
+  const [x, y] = [xor(all.map((w) => w.xs[i]!)), xor(all.map((w) => w.ys[i]!))];
+  const masks = all.slice(1).map(() => rng(bytes));
+  return [...masks, xor([x.map((byte, k) => byte & y[k]!), ...masks])];
 }

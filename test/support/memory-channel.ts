@@ -107,3 +107,60 @@ export async function runBoth<A, B>(
   }
   throw cause;
 }
+
+/** In-memory links between every two of n parties. */
+export interface MemoryMesh {
+  /** ends[i][j]: party i's channel to party j; null for i = j. */
+  readonly ends: readonly (readonly (Channel | null)[])[];
+  /** Per pair i \< j: `from` 0 is party i. */
+  readonly links: readonly { readonly i: number; readonly j: number; readonly link: MemoryLink }[];
+  close(): void;
+}
+
+export function memoryMesh(
+  parties: number,
+  tap: Tap = (f) => f,
+  path = 'test',
+  record = true,
+): MemoryMesh {
+  const links = Array.from({ length: parties }, (_, i) =>
+    Array.from({ length: i }, (__, below) => ({
+      i: below,
+      j: i,
+      link: memoryLink(tap, path, record),
+    })),
+  ).flat();
+  const ends = Array.from({ length: parties }, (_, me) =>
+    Array.from({ length: parties }, (__, peer) => {
+      const found = links.find(({ i, j }) => i === Math.min(me, peer) && j === Math.max(me, peer));
+      return found === undefined ? null : found.link.ends[me < peer ? 0 : 1];
+    }),
+  );
+  return {
+    ends,
+    links,
+    close() {
+      for (const { link } of links) link.close();
+    },
+  };
+}
+
+/** Runs every party's part; when one throws, closes all links and rejects with the first error. */
+export async function runAll<T>(
+  mesh: MemoryMesh,
+  part: (party: number) => Promise<T>,
+): Promise<T[]> {
+  const failed: unknown[] = [];
+  const guard = async (party: number): Promise<T> => {
+    try {
+      return await part(party);
+    } catch (error) {
+      failed.push(error);
+      mesh.close();
+      throw error;
+    }
+  };
+  const done = await Promise.allSettled(mesh.ends.map((_, party) => guard(party)));
+  if (failed.length > 0) throw failed[0];
+  return done.map((result) => (result as PromiseFulfilledResult<T>).value);
+}

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import type { Policy } from '../../src/policy/types.ts';
+import type { TABLES } from './room-policy.ts';
 
 /** A small deterministic generator for test data; not for secrets. */
 export type Dice = (sides: number) => number;
@@ -25,18 +26,21 @@ const day = (roll: Dice): string => `2025-10-${String(1 + roll(6)).padStart(2, '
 const cents = (n: number): string =>
   `${n < 0 ? '-' : ''}${Math.floor(Math.abs(n) / 100)}.${String(Math.abs(n) % 100).padStart(2, '0')}`;
 
-/** Random rows for the two tables of `roomPolicy`, within its bounds; users overlap by chance. */
+/** Random rows for the tables of `roomPolicy`, within its bounds; users overlap by chance. */
 export function randomRows(
   roll: Dice,
   usersMax: number,
   rowsPerUser: number,
-): { purchases: Row[]; exposures: Row[] } {
+  dense = false,
+): Readonly<Record<(typeof TABLES)[number], Row[]>> {
   const users = (): string[] => {
     const names = Array.from({ length: 2 * usersMax }, (_, i) => `u${i}@example.com`);
+    // Several tables have few users in common unless most are in each.
+    if (dense) return names.slice(0, usersMax).filter(() => roll(6) > 0);
     return names.filter(() => roll(2) === 0).slice(0, roll(usersMax + 1));
   };
-  const rows = (make: (email: string) => Row): Row[] =>
-    users().flatMap((email) => Array.from({ length: 1 + roll(rowsPerUser) }, () => make(email)));
+  const rows = (make: (email: string) => Row, most = rowsPerUser): Row[] =>
+    users().flatMap((email) => Array.from({ length: 1 + roll(most) }, () => make(email)));
   return {
     purchases: rows((email) => ({
       email,
@@ -56,6 +60,23 @@ export function randomRows(
       seconds: maybe(roll, `${roll(60)}.${roll(10)}`),
       clicked: maybe(roll, pick(roll, ['true', 'false'])),
     })),
+    members: rows(
+      (email) => ({
+        email,
+        tier: maybe(roll, pick(roll, ['gold', 'home', 'blue'])),
+        member_since: maybe(roll, day(roll)),
+        points: `${roll(10)}`,
+      }),
+      Math.min(2, rowsPerUser),
+    ),
+    answers: rows(
+      (email) => ({
+        email,
+        score: maybe(roll, `${roll(10)}.${roll(10)}`),
+        consent: pick(roll, ['true', 'false']),
+      }),
+      1,
+    ),
   };
 }
 
@@ -67,7 +88,9 @@ export function writeCsv(file: string, policy: Policy, table: string, rows: read
   writeFileSync(file, [names.join(','), ...lines, ''].join('\n'));
 }
 
-const LEAVES: readonly ((roll: Dice) => string)[] = [
+type Leaf = (roll: Dice) => string;
+
+const LEAVES: readonly Leaf[] = [
   () => 'exposure_date < purchase_date',
   (roll) => `exposure_date ${pick(roll, ['=', '<>', '<=', '>', '>='])} purchase_date`,
   (roll) =>
@@ -83,12 +106,29 @@ const LEAVES: readonly ((roll: Dice) => string)[] = [
   (roll) => `campaign_id IN ('sg_fall25'${roll(2) === 0 ? '' : ", 'home'"})`,
 ];
 
-function condition(roll: Dice, depth: number): string {
+/** What the third and the fourth table add. */
+const MORE_LEAVES: readonly (readonly Leaf[])[] = [
+  [
+    (roll) => `member_since ${pick(roll, ['<', '<=', '=', '>'])} purchase_date`,
+    (roll) => `exposure_date ${pick(roll, ['<', '>=', '<>'])} member_since`,
+    (roll) => `tier ${pick(roll, ['=', '<>'])} '${pick(roll, ['gold', 'home'])}'`,
+    () => 'tier = category',
+    (roll) => `points ${pick(roll, ['<', '>='])} ${pick(roll, ['items', '4'])}`,
+    () => 'tier IS NOT NULL',
+  ],
+  [
+    (roll) => `score ${pick(roll, ['>', '<='])} ${pick(roll, ['seconds', '4.5', 'points'])}`,
+    () => 'consent',
+    (roll) => `consent = ${pick(roll, ['online', 'clicked'])}`,
+  ],
+];
+
+function condition(roll: Dice, leaves: readonly Leaf[], depth: number): string {
   const kind = depth === 0 ? 0 : roll(5);
-  if (kind <= 1) return pick(roll, LEAVES)(roll);
-  if (kind === 2) return `NOT (${condition(roll, depth - 1)})`;
+  if (kind <= 1) return pick(roll, leaves)(roll);
+  if (kind === 2) return `NOT (${condition(roll, leaves, depth - 1)})`;
   const glue = kind === 3 ? ' AND ' : ' OR ';
-  return `(${condition(roll, depth - 1)}${glue}${condition(roll, depth - 1)})`;
+  return `(${condition(roll, leaves, depth - 1)}${glue}${condition(roll, leaves, depth - 1)})`;
 }
 
 const AGGREGATES = [
@@ -105,15 +145,29 @@ const AGGREGATES = [
   'AVG(items)',
 ];
 const KEYS = ['campaign_id', 'category', 'online', 'clicked'];
+const MORE_AGGREGATES = [
+  ['SUM(points)', 'COUNT(tier)', 'COUNT(member_since)'],
+  ['SUM(score)', 'AVG(score)'],
+];
+const MORE_KEYS = [['tier'], ['consent']];
 
-/** A random query of the supported dialect over `joined_data`, every output column named. */
-export function randomQuery(roll: Dice): string {
-  const keys = KEYS.filter(() => roll(4) === 0);
+/**
+ * A random query of the supported dialect over `joined_data` of 2 to 4 tables, every output column
+ * named.
+ */
+export function randomQuery(roll: Dice, parties = 2): string {
+  const more = <T>(first: readonly T[], rest: readonly (readonly T[])[]): readonly T[] => [
+    ...first,
+    ...rest.slice(0, parties - 2).flat(),
+  ];
+  const leaves = more(LEAVES, MORE_LEAVES);
+  const aggregatesOf = more(AGGREGATES, MORE_AGGREGATES);
+  const keys = more(KEYS, MORE_KEYS).filter(() => roll(4) === 0);
   const aggregates = Array.from(
     { length: 1 + roll(4) },
-    (_, i) => `${pick(roll, AGGREGATES)} AS a${i}`,
+    (_, i) => `${pick(roll, aggregatesOf)} AS a${i}`,
   );
-  const where = roll(4) === 0 ? '' : ` WHERE ${condition(roll, 3)}`;
+  const where = roll(4) === 0 ? '' : ` WHERE ${condition(roll, leaves, 3)}`;
   const group = keys.length === 0 ? '' : ` GROUP BY ${keys.join(', ')}`;
   const order =
     keys.length === 0

@@ -7,14 +7,20 @@ export const OPEN_RULES: RulesPolicy = {
   partition_selection: 'exact_k',
   differential_privacy: 'off',
   confidence_level: '0.95',
-  join: { oprf: 'ecdh' },
+  join: { oprf: 'ecdh', ot_field_bits: 4, shard_users: 65_536 },
   size_disclosure: 'declared',
 };
 
 const CAPACITY = 64;
 
-/** A retailer and a publisher with every column type, nullable ones on both sides. */
-export function roomPolicy(rules: RulesPolicy = OPEN_RULES, rowsPerUser = 4): Policy {
+/** The table of each party, in policy order. */
+export const TABLES = ['purchases', 'exposures', 'members', 'answers'] as const;
+
+/**
+ * A retailer and a publisher, then a loyalty programme, then a panel: 2 to 4 parties with every
+ * column type, nullable ones everywhere.
+ */
+export function roomPolicy(rules: RulesPolicy = OPEN_RULES, rowsPerUser = 4, parties = 2): Policy {
   const key = (kind: string, n: number): string =>
     `${kind}:${Buffer.alloc(32, n).toString('base64url')}`;
   return {
@@ -69,9 +75,42 @@ export function roomPolicy(rules: RulesPolicy = OPEN_RULES, rowsPerUser = 4): Po
           },
         },
       },
-    ],
+      {
+        name: 'pointsplus',
+        identity_key: key('ed25519', 7),
+        link_key: key('x25519', 8),
+        tables: {
+          members: {
+            privacy_unit_column: { name: 'email', kind: 'email' },
+            max_users: CAPACITY,
+            max_rows_per_user: Math.min(2, rowsPerUser),
+            columns: {
+              tier: { type: 'text', nullable: true, values: ['gold', 'home', 'blue'] },
+              member_since: { type: 'date', nullable: true, min: '2025-08-01', max: '2025-12-31' },
+              points: { type: 'integer', nullable: false, lower: '0', upper: '9' },
+            },
+          },
+        },
+      },
+      {
+        name: 'panel',
+        identity_key: key('ed25519', 9),
+        link_key: key('x25519', 10),
+        tables: {
+          answers: {
+            privacy_unit_column: { name: 'email', kind: 'email' },
+            max_users: CAPACITY,
+            max_rows_per_user: 1,
+            columns: {
+              score: { type: 'decimal', nullable: true, scale: 1, lower: '0.0', upper: '10.0' },
+              consent: { type: 'boolean', nullable: false },
+            },
+          },
+        },
+      },
+    ].slice(0, parties) as Policy['parties'],
     views: {
-      joined_data: { join: ['purchases', 'exposures'], privacy_unit_alias: 'hashed_email' },
+      joined_data: { join: TABLES.slice(0, parties), privacy_unit_alias: 'hashed_email' },
     },
     analysts: [{ name: 'ana', signing_key: key('ed25519', 5), sealing_key: key('x25519', 6) }],
     rules,

@@ -10,33 +10,34 @@ import {
 } from '../../protocols/sharing/index.ts';
 import type { MuxTerm } from '../../protocols/sharing/index.ts';
 import type { RingVector, Sharing, Wire } from '../../protocols/sharing/types.ts';
+import type { Side } from '../../sql/plan.ts';
 import { groupOfSlot, groupSpace } from '../groups.ts';
 import { measureValues, sourceOf } from '../values.ts';
-import type { PairInputs } from './predicate.ts';
-import { pairRows, part, placeBits, placeRing, tilePivot, tileSender } from './rows.ts';
+import type { JoinedInputs } from './predicate.ts';
+import { senderWires } from './predicate.ts';
+import { combinations, combinedRows, part, placeBits, placeRing, slotOf, tile } from './rows.ts';
 
 /**
  * Sums every measure per group on shares.
  *
- * The sender's keys split the qualifying bits (one AND per combination, from its one-hot payload);
- * the pivot knows its own key of every row in clear, so its keys are a group sum by correlated OT.
- * Counting users first keeps one bit per user and group (see {@link firstOfGroup}).
+ * The senders' keys split the qualifying bits (one AND per combination and group, from their
+ * one-hot payloads); the pivot knows its own key of every row in clear, so its keys are a group
+ * sum. Counting users first keeps one bit per user and group (see {@link firstOfGroup}).
  *
- * @param qualifying - bit per pair row. @param lanes - the sender's additive payload per lane.
+ * @param qualifying - bit per (combination, bin).
  * @returns per measure of the plan, one additive share per group, in group order.
  */
 export async function groupTotals(
   s: Sharing,
-  inputs: PairInputs,
+  inputs: JoinedInputs,
   qualifying: Wire,
-  lanes: readonly RingVector[],
 ): Promise<RingVector[]> {
   const { plan, shape, own } = inputs;
   const space = groupSpace(plan);
-  const [pivotGroups, senderGroups] = space.bySide;
-  const split = await splitBySender(s, inputs, qualifying, senderGroups);
+  const pivotGroups = space.bySide[0]!;
+  const split = await splitBySenders(s, inputs, qualifying, space.bySide);
   const perGroup: RingVector[] = [];
-  const terms = measureTerms(inputs, lanes);
+  const terms = measureTerms(inputs);
   for (const bits of split) {
     perGroup.push(...(await measureRows(s, inputs, bits, terms, pivotGroups)));
   }
@@ -45,125 +46,147 @@ export async function groupTotals(
       ? perGroup.map((lane) => sumRows(lane))
       : await groupSums(s, {
           groups: pivotGroups,
-          groupOfRow: own === null ? null : pivotGroupOfRow(inputs),
-          rows: shape.padded * shape.slots[0],
+          groupOfRow: s.party === 0 && own !== null ? pivotGroupOfRow(inputs) : null,
+          rows: shape.padded * shape.slots[0]!,
           lanes: perGroup,
         });
   const measures = plan.measures.length;
   return plan.measures.map((_, m) =>
     concat(
       Array.from({ length: space.total }, (__, g) => {
-        const lane = sums[space.sideIndex[1][g]! * measures + m]!;
-        const at = 8 * space.sideIndex[0][g]!;
+        const lane = sums[senderGroup(space, g) * measures + m]!;
+        const at = 8 * space.sideIndex[0]![g]!;
         return lane.subarray(at, at + 8);
       }),
     ),
   );
 }
 
-async function splitBySender(
-  s: Sharing,
-  { layout, payload, shape }: PairInputs,
-  qualifying: Wire,
-  senderGroups: number,
-): Promise<Wire[]> {
-  if (senderGroups === 1) return [qualifying];
-  const hot = Array.from({ length: senderGroups }, (_, g) =>
-    tileSender(
-      layout.slots.map((slot) => payload[slot.oneHot[g]!]!),
-      shape,
-    ),
-  );
-  return s.and(
-    hot.map(() => qualifying),
-    hot,
-    pairRows(shape),
+/** Number of a group's part that the senders own: mixed radix, the last side's fastest. */
+function senderGroup(space: ReturnType<typeof groupSpace>, group: number): number {
+  return space.bySide.reduce(
+    (index, size, side) => (side === 0 ? 0 : index * size + space.sideIndex[side]![group]!),
+    0,
   );
 }
 
-/** What each measure after the user count multiplies a qualifying pair with, in pair order. */
-function measureTerms(
-  { plan, shape, layout, own }: PairInputs,
-  lanes: readonly RingVector[],
-): MuxTerm[] {
+async function splitBySenders(
+  s: Sharing,
+  inputs: JoinedInputs,
+  qualifying: Wire,
+  groups: readonly number[],
+): Promise<Wire[]> {
+  const { shape } = inputs;
+  let split: Wire[] = [qualifying];
+  for (let side = 1; side < groups.length; side += 1) {
+    const own = groups[side]!;
+    if (own === 1) continue;
+    const hot = Array.from({ length: own }, (_, g) =>
+      tile(
+        senderWires(inputs, side, (slot) => slot.oneHot[g]!),
+        shape,
+        side,
+      ),
+    );
+    split = await s.and(
+      split.flatMap((bits) => hot.map(() => bits)),
+      split.flatMap(() => hot),
+      combinedRows(shape),
+    );
+  }
+  return split;
+}
+
+/** What each measure after the user count multiplies a qualifying row with, in combination order. */
+function measureTerms(inputs: JoinedInputs): MuxTerm[] {
+  const { plan, shape, layouts, lanes, own } = inputs;
   return plan.measures.slice(1).map((planned, i): MuxTerm => {
     const source = sourceOf(planned.measure);
     if (source.kind !== 'owned') return { kind: 'one' };
-    if (source.side === 1) {
-      const share = layout.slots.map((slot) => lanes[slot.lanes[i + 1]!]!);
-      return { kind: 'shared', share: tileSender(share, shape) };
+    if (source.side > 0) {
+      const held = lanes[source.side]!;
+      const share = layouts[source.side]!.slots.map(
+        (slot) => held[slot.lanes[i + 1]!] ?? new Uint8Array(8 * shape.padded),
+      );
+      const holders = [0, source.side];
+      return { kind: 'shared', share: tile(share, shape, source.side), holders };
     }
     if (own === null) return { kind: 'owned', owner: 0, values: null };
     const values = measureValues(planned, own.table);
-    const slots = Array.from({ length: shape.slots[0] }, (_, j) =>
+    const slots = Array.from({ length: shape.slots[0]! }, (_, j) =>
       placeRing(shape, own.place, values, j),
     );
-    return { kind: 'owned', owner: 0, values: tilePivot(slots, shape) };
+    return { kind: 'owned', owner: 0, values: tile(slots, shape, 0) };
   });
 }
 
 /**
- * Per measure, one additive value per (pivot slot, bin): the sum over the sender's slots. With a
+ * Per measure, one additive value per (pivot slot, bin): the sum over the senders' slots. With a
  * single pivot group the user count is per bin, since nothing tells its slots apart.
  */
 async function measureRows(
   s: Sharing,
-  inputs: PairInputs,
+  inputs: JoinedInputs,
   bits: Wire,
   terms: readonly MuxTerm[],
   pivotGroups: number,
 ): Promise<RingVector[]> {
   const { shape } = inputs;
   const users = await firstOfGroup(s, inputs, bits, pivotGroups);
-  const userRows = pivotGroups === 1 ? shape.padded : shape.padded * shape.slots[0];
+  const userRows = pivotGroups === 1 ? shape.padded : shape.padded * shape.slots[0]!;
   const counted = await bitToRing(s, users, userRows);
-  const products = terms.length === 0 ? [] : await multiplyBit(s, bits, pairRows(shape), terms);
-  return [counted, ...products.map((product) => sumOverSender(product, inputs))];
+  const products = terms.length === 0 ? [] : await multiplyBit(s, bits, combinedRows(shape), terms);
+  return [counted, ...products.map((product) => sumOverSenders(product, inputs))];
 }
 
-function sumOverSender(product: RingVector, { shape }: PairInputs): RingVector {
-  const [pivotSlots, senderSlots] = shape.slots;
-  const pairs = pivotSlots * senderSlots;
+/** Combinations that hold slot `i` of the pivot. */
+function combinationsOf({ shape }: JoinedInputs, i: Side): number[] {
+  return Array.from({ length: combinations(shape) }, (_, c) => c).filter(
+    (c) => slotOf(shape, c, 0) === i,
+  );
+}
+
+function sumOverSenders(product: RingVector, inputs: JoinedInputs): RingVector {
+  const count = combinations(inputs.shape);
   return concat(
-    Array.from({ length: pivotSlots }, (_, i) => {
-      const row = Array.from({ length: senderSlots }, (__, j) =>
-        part(product, i * senderSlots + j, pairs),
-      );
-      return row.slice(1).reduce((sum, next) => addRing(sum, next), row[0]!);
-    }),
+    Array.from({ length: inputs.shape.slots[0]! }, (_, i) =>
+      combinationsOf(inputs, i)
+        .map((c) => part(product, c, count))
+        .reduce((sum, next) => addRing(sum, next)),
+    ),
   );
 }
 
 /**
  * One bit per (pivot slot, bin), 1 on the first slot of each of the user's groups that has a
- * qualifying pair, so that summing it counts users. Two slots of a user are in one group iff the
+ * qualifying row, so that summing it counts users. Two slots of a user are in one group iff the
  * pivot says so (its own keys, a private input). With one group it is one bit per bin.
  *
- * Cost: (senderSlots − 1) ANDs per row, then 2 per pair of pivot slots, fewer when the plan
- * allows a user one row per group.
+ * Cost: (combinations per pivot slot − 1) ANDs per row, then 2 per pair of pivot slots, fewer when
+ * the plan allows a user one row per group.
  */
 async function firstOfGroup(
   s: Sharing,
-  inputs: PairInputs,
+  inputs: JoinedInputs,
   bits: Wire,
   pivotGroups: number,
 ): Promise<Wire> {
   const { shape, plan } = inputs;
-  const [pivotSlots, senderSlots] = shape.slots;
-  const pairs = pivotSlots * senderSlots;
-  const rows = shape.padded * pivotSlots;
+  const pivotSlots = shape.slots[0]!;
+  const count = combinations(shape);
   if (pivotGroups === 1) {
     return orTree(
       s,
-      Array.from({ length: pairs }, (_, p) => part(bits, p, pairs)),
+      Array.from({ length: count }, (_, c) => part(bits, c, count)),
       shape.padded,
     );
   }
-  const bySlot = Array.from({ length: senderSlots }, (_, j) =>
-    concat(Array.from({ length: pivotSlots }, (__, i) => part(bits, i * senderSlots + j, pairs))),
+  const perSlot = Array.from({ length: pivotSlots }, (_, i) => combinationsOf(inputs, i));
+  const bySender = perSlot[0]!.map((_, j) =>
+    concat(perSlot.map((own) => part(bits, own[j]!, count))),
   );
-  const any = await orTree(s, bySlot, rows);
-  const onePerGroup = plan.sides[0].bounds?.rowsPerPartition === 1;
+  const any = await orTree(s, bySender, shape.padded * pivotSlots);
+  const onePerGroup = plan.sides[0]!.bounds?.rowsPerPartition === 1;
   if (pivotSlots === 1 || onePerGroup) return any;
   const earlier = await sameGroupBefore(s, inputs, any);
   const first = Array.from({ length: pivotSlots }, (_, i) => part(any, i, pivotSlots));
@@ -178,10 +201,10 @@ async function firstOfGroup(
 /** For each slot after the first: whether an earlier slot of the same group has its bit set. */
 async function sameGroupBefore(
   s: Sharing,
-  { shape, own, plan }: PairInputs,
+  { shape, own, plan }: JoinedInputs,
   any: Wire,
 ): Promise<Wire[]> {
-  const slots = shape.slots[0];
+  const slots = shape.slots[0]!;
   const slot = (i: number): Wire => part(any, i, slots);
   const groups = own === null ? null : groupOfSlot(plan, 0, own.table);
   const couples = Array.from({ length: slots }, (_, i) =>
@@ -215,12 +238,13 @@ async function sameGroupBefore(
   return out;
 }
 
-function pivotGroupOfRow({ plan, shape, own }: PairInputs): Int32Array {
-  const out = new Int32Array(shape.padded * shape.slots[0]).fill(-1);
+function pivotGroupOfRow({ plan, shape, own }: JoinedInputs): Int32Array {
+  const slots = shape.slots[0]!;
+  const out = new Int32Array(shape.padded * slots).fill(-1);
   if (own === null) return out;
   const groups = groupOfSlot(plan, 0, own.table);
   const { users } = own.table;
-  for (let i = 0; i < shape.slots[0]; i += 1) {
+  for (let i = 0; i < slots; i += 1) {
     for (let b = 0; b < shape.bins; b += 1) {
       const user = own.place.userOfBin[b]!;
       if (user >= 0) out[i * shape.padded + b] = groups[i * users + user]!;

@@ -1,8 +1,14 @@
-/** A plan between two parties on secret shares. */
-export { runPlan } from './run.ts';
-export type { RunOptions } from './run.ts';
-export { openSharing } from './session.ts';
-export type { SessionOptions } from './session.ts';
+/** A plan among its parties on secret shares. */
+export { finishRun, runPlan } from './run.ts';
+export type { FinishOptions, RunOptions } from './run.ts';
+export { addTotals, runShard, totalsBytes } from './shard.ts';
+export type { ShardOptions } from './shard.ts';
+export { openMesh } from './mesh.ts';
+export type { Mesh, MeshOptions } from './mesh.ts';
+export { dealShards, shardCapacities, shardJoin } from './shards.ts';
 export { PAIR_CELLS_MAX, pairCells, planSizes } from './sizes.ts';
 export type { PlanSizes } from './sizes.ts';
 export { CAPACITY_MAX, PAYLOAD_BYTES_MAX } from '../../protocols/psi/index.ts';
+export { setUpOts, wipeSeeds } from '../../protocols/ot/index.ts';
+export type { DealtTable } from './shards.ts';
+export type { OtSeeds } from '../../protocols/ot/index.ts';

@@ -1,13 +1,13 @@
 import { expect } from '../../core/errors.ts';
 import { ringFromIntegers } from '../../protocols/sharing/index.ts';
-import type { Plan } from '../../sql/plan.ts';
+import type { PairComparison, Plan, Side } from '../../sql/plan.ts';
 import { groupOfSlot, groupSpace } from '../groups.ts';
 import type { LocalTable } from '../types.ts';
 import { comparisonsOf, measureValues, operandValues, sourceOf } from '../values.ts';
 
 /**
- * Where each of the sender's facts lies in the payload its users carry through the join. Public:
- * both ends derive it from the plan. Offsets are bits of the XOR part; lanes count 64-bit elements
+ * Where each of a sender's facts lies in the payload its users carry through the join. Public: all
+ * parties derive it from the plan. Offsets are bits of the XOR part; lanes count 64-bit elements
  * of the additive part.
  */
 export interface PayloadLayout {
@@ -22,41 +22,51 @@ export interface SlotLayout {
   readonly valid: number | null;
   /** Per predicate bit of the sender's side. */
   readonly bits: readonly number[];
-  /** Per comparison of the pair predicate, least significant bit first. */
-  readonly operands: readonly {
-    readonly value: readonly number[];
-    readonly present: number | null;
-  }[];
+  /** Per comparison of the pair predicate, null where the sender is not in it. */
+  readonly operands: readonly (OperandLayout | null)[];
   /** One-hot combination of the sender's own group keys; empty when it has none. */
   readonly oneHot: readonly number[];
   /** Per measure of the plan: its lane, or null when the sender has no value in it. */
   readonly lanes: readonly (number | null)[];
 }
 
-export function payloadLayout(plan: Plan): PayloadLayout {
+interface OperandLayout {
+  /** Least significant bit first. */
+  readonly value: readonly number[];
+  readonly present: number | null;
+}
+
+/** The operand of `side` in a comparison, if it has one. */
+export function operandOf(comparison: PairComparison, side: Side): PairComparison['left'] | null {
+  if (comparison.left.side === side) return comparison.left;
+  return comparison.right.side === side ? comparison.right : null;
+}
+
+export function payloadLayout(plan: Plan, side: Side): PayloadLayout {
   let nextBit = 0;
   let nextLane = 0;
   const take = (count: number): number[] => Array.from({ length: count }, () => nextBit++);
   const comparisons = comparisonsOf(plan);
-  const senderGroups = groupSpace(plan).bySide[1];
-  const side = plan.sides[1];
-  const slots = Array.from({ length: side.slots }, (_, j): SlotLayout => ({
+  const ownGroups = groupSpace(plan).bySide[side]!;
+  const planned = plan.sides[side]!;
+  const slots = Array.from({ length: planned.slots }, (_, j): SlotLayout => ({
     valid: j === 0 ? null : nextBit++,
-    bits: take(side.bits.length),
-    operands: comparisons.map((c) => ({
-      value: take(c.bits),
-      present: c.sender.nullable ? nextBit++ : null,
-    })),
-    oneHot: senderGroups > 1 ? take(senderGroups) : [],
+    bits: take(planned.bits.length),
+    operands: comparisons.map((c) => {
+      const operand = operandOf(c, side);
+      if (operand === null) return null;
+      return { value: take(c.bits), present: operand.nullable ? nextBit++ : null };
+    }),
+    oneHot: ownGroups > 1 ? take(ownGroups) : [],
     lanes: plan.measures.map(({ measure }) => {
       const source = sourceOf(measure);
-      return source.kind === 'owned' && source.side === 1 ? nextLane++ : null;
+      return source.kind === 'owned' && source.side === side ? nextLane++ : null;
     }),
   }));
   return { xorBytes: Math.ceil(nextBit / 64) * 8, ringLanes: nextLane, slots };
 }
 
-/** The sender's payload rows, one per user of its local table. */
+/** A sender's payload rows, one per user of its local table. */
 export interface Payload {
   /** users · xorBytes. */
   readonly xor: Uint8Array;
@@ -64,13 +74,20 @@ export interface Payload {
   readonly ring: Uint8Array;
 }
 
-/** Packs the sender's local table into payload rows. */
-export function encodePayload(plan: Plan, layout: PayloadLayout, table: LocalTable): Payload {
+/** Packs a sender's local table into payload rows. */
+export function encodePayload(
+  plan: Plan,
+  layout: PayloadLayout,
+  table: LocalTable,
+  side: Side,
+): Payload {
   const { users } = table;
   const xor = new Uint8Array(users * layout.xorBytes);
   const ring = new Float64Array(users * layout.ringLanes);
-  const comparisons = comparisonsOf(plan).map((c) => operandValues(c, 1, table));
-  const groups = groupOfSlot(plan, 1, table);
+  const comparisons = comparisonsOf(plan).map((c) =>
+    operandOf(c, side) === null ? null : operandValues(c, side, table),
+  );
+  const groups = groupOfSlot(plan, side, table);
   const measures = plan.measures.map((planned, m) =>
     layout.slots[0]?.lanes[m] == null ? null : measureValues(planned, table),
   );
@@ -86,6 +103,7 @@ export function encodePayload(plan: Plan, layout: PayloadLayout, table: LocalTab
         if (table.bits[i]![at] === 1) set(u, bit);
       });
       slot.operands.forEach((operand, c) => {
+        if (operand === null) return;
         const { values, present } = comparisons[c]!;
         if (present[at] === 0) return;
         if (operand.present !== null) set(u, operand.present);

@@ -1,127 +1,176 @@
-import type { Comparison, PairComparison, PairPredicate, Plan } from '../../sql/plan.ts';
 import { andTree, equalWords, lessThan, notWire, orTree } from '../../protocols/sharing/index.ts';
 import type { Sharing, Wire, Word } from '../../protocols/sharing/types.ts';
+import type { Comparison, PairComparison, PairPredicate, Plan, Side } from '../../sql/plan.ts';
 import type { LocalTable } from '../types.ts';
 import { comparisonsOf, operandValues } from '../values.ts';
+import type { Mesh } from './mesh.ts';
 import type { PayloadLayout } from './payload.ts';
+import { operandOf } from './payload.ts';
 import type { Placement, Shape } from './rows.ts';
-import { pairRows, placeBits, placeWord, tilePivot, tileSender } from './rows.ts';
+import { combinedRows, pairShape, placeBits, placeWord, tile, tilePair, zeroBins } from './rows.ts';
 
-/** Everything the predicate reads: the pivot's own table, the sender's payload as shared wires. */
-export interface PairInputs {
+/** Everything evaluation reads: the pivot's own table, the senders' payloads as shared wires. */
+export interface JoinedInputs {
   readonly plan: Plan;
   readonly shape: Shape;
-  readonly layout: PayloadLayout;
-  /** One wire per payload bit, over padded bins. */
-  readonly payload: readonly Wire[];
-  /** The pivot's table and placement; null at the sender. */
+  /** Per side; null for the pivot. */
+  readonly layouts: readonly (PayloadLayout | null)[];
+  /** Per side, one wire per payload bit over padded bins; zeros where this party holds no share. */
+  readonly payloads: readonly (readonly Wire[])[];
+  /** Per side and lane, the additive payload; zeros where this party holds no share. */
+  readonly lanes: readonly (readonly Uint8Array[])[];
+  /** Per side: whether its user is the pivot's in this bin; zeros where this party has no share. */
+  readonly matches: readonly (Wire | null)[];
+  /** The pivot's table and placement; null at the senders. */
   readonly own: { readonly table: LocalTable; readonly place: Placement } | null;
 }
 
-/**
- * One XOR-shared bit per (pair of slots, bin): whether that pair of rows is a joined row that the
- * WHERE clause keeps. Pair order; padding rows are 0.
- *
- * Cost per pair and bin: one AND for the match and the sender's slot (per sender slot), one for
- * the pivot's slot beyond the first, plus the predicate: a comparison of ℓ bits takes ℓ ANDs, an
- * equality ℓ−1.
- */
-export async function qualifyingPairs(s: Sharing, inputs: PairInputs, match: Wire): Promise<Wire> {
-  const { shape, layout, plan, own, payload } = inputs;
-  const rows = pairRows(shape);
-  const laterSlots = layout.slots.flatMap((slot) =>
-    slot.valid === null ? [] : [payload[slot.valid]!],
-  );
-  const later = await s.and(
-    laterSlots.map(() => match),
-    laterSlots,
-    shape.padded,
-  );
-  const terms: Wire[] = [tileSender([match, ...later], shape)];
-  if (shape.slots[0] > 1) {
-    const filled = Array.from({ length: shape.slots[0] }, (_, i) =>
-      placeBits(shape, own?.place ?? null, own?.table.valid ?? null, i),
-    );
-    terms.push(tilePivot(filled, shape));
-  }
-  if (plan.pair !== null) terms.push(...(await conjuncts(s, inputs, plan.pair)));
-  return andTree(s, terms, rows);
+/** A sender's wire of every slot. */
+export function senderWires(
+  { layouts, payloads, shape }: JoinedInputs,
+  side: Side,
+  bitOfSlot: (slot: PayloadLayout['slots'][number]) => number,
+): Wire[] {
+  const wires = payloads[side]!;
+  return layouts[side]!.slots.map((slot) => wires[bitOfSlot(slot)] ?? zeroBins(shape));
 }
 
-async function conjuncts(s: Sharing, inputs: PairInputs, node: PairPredicate): Promise<Wire[]> {
-  if (node.kind !== 'and') return [await evaluate(s, inputs, node)];
+/**
+ * One XOR-shared bit per (combination of slots, bin): whether that combination of rows is a joined
+ * row that the WHERE clause keeps. Padding rows are 0.
+ *
+ * What only the pivot and one sender hold is computed between those two: their match with the
+ * sender's slots, and comparisons of their columns. Cost per bin: one AND of two parties per later
+ * slot of a sender; per combination one AND of all parties per sender and for the pivot's slots
+ * beyond the first, plus the predicate: a comparison of ℓ bits takes ℓ ANDs, an equality ℓ−1.
+ */
+export async function qualifyingRows(mesh: Mesh, inputs: JoinedInputs): Promise<Wire> {
+  const { shape, plan, own } = inputs;
+  const terms: Wire[] = [];
+  for (let side = 1; side < plan.sides.length; side += 1) {
+    terms.push(tile(await filledSlots(mesh, inputs, side), shape, side));
+  }
+  if (shape.slots[0]! > 1) {
+    const filled = Array.from({ length: shape.slots[0]! }, (_, i) =>
+      placeBits(shape, own?.place ?? null, own?.table.valid ?? null, i),
+    );
+    terms.push(tile(filled, shape, 0));
+  }
+  if (plan.pair !== null) terms.push(...(await conjuncts(mesh, inputs, plan.pair)));
+  return andTree(mesh.sharing, terms, combinedRows(shape));
+}
+
+/** Per slot of a sender: whether a matching user's row fills it. */
+async function filledSlots(mesh: Mesh, inputs: JoinedInputs, side: Side): Promise<Wire[]> {
+  const { shape, layouts, payloads } = inputs;
+  const match = inputs.matches[side];
+  const later = layouts[side]!.slots.slice(1);
+  const pair = pairOf(mesh, side);
+  if (pair === null || match == null) return [zeroBins(shape), ...later.map(() => zeroBins(shape))];
+  const filled = await pair.and(
+    later.map(() => match),
+    later.map((slot) => payloads[side]![slot.valid!]!),
+    shape.padded,
+  );
+  return [match, ...filled];
+}
+
+/** The gates between the pivot and a sender; null at everybody else. */
+function pairOf(mesh: Mesh, sender: Side): Sharing | null {
+  if (mesh.side === 0) return mesh.pairs[sender] ?? null;
+  return mesh.side === sender ? (mesh.pairs[0] ?? null) : null;
+}
+
+async function conjuncts(mesh: Mesh, inputs: JoinedInputs, node: PairPredicate): Promise<Wire[]> {
+  if (node.kind !== 'and') return [await evaluate(mesh, inputs, node)];
   const parts: Wire[] = [];
-  for (const term of node.terms) parts.push(...(await conjuncts(s, inputs, term)));
+  for (const term of node.terms) parts.push(...(await conjuncts(mesh, inputs, term)));
   return parts;
 }
 
-async function evaluate(s: Sharing, inputs: PairInputs, node: PairPredicate): Promise<Wire> {
-  const { shape, layout, payload, own } = inputs;
-  const rows = pairRows(shape);
+async function evaluate(mesh: Mesh, inputs: JoinedInputs, node: PairPredicate): Promise<Wire> {
+  const { shape, own } = inputs;
+  const rows = combinedRows(shape);
   switch (node.kind) {
     case 'and':
-      return andTree(s, await conjuncts(s, inputs, node), rows);
+      return andTree(mesh.sharing, await conjuncts(mesh, inputs, node), rows);
     case 'or': {
       const terms: Wire[] = [];
-      for (const term of node.terms) terms.push(await evaluate(s, inputs, term));
-      return orTree(s, terms, rows);
+      for (const term of node.terms) terms.push(await evaluate(mesh, inputs, term));
+      return orTree(mesh.sharing, terms, rows);
     }
-    case 'bit':
-      if (node.side === 1) {
-        return tileSender(
-          layout.slots.map((slot) => payload[slot.bits[node.index]!]!),
-          shape,
-        );
-      }
-      return pivotBits(inputs, own?.table.bits[node.index] ?? null);
+    case 'bit': {
+      const parts =
+        node.side === 0
+          ? pivotBits(inputs, own?.table.bits[node.index] ?? null)
+          : senderWires(inputs, node.side, (slot) => slot.bits[node.index]!);
+      return tile(parts, shape, node.side);
+    }
     case 'compare':
-      return compareColumns(s, inputs, node);
+      return compareColumns(mesh, inputs, node);
   }
 }
 
-function pivotBits({ shape, own }: PairInputs, source: Uint8Array | null): Wire {
-  const parts = Array.from({ length: shape.slots[0] }, (_, i) =>
+function pivotBits({ shape, own }: JoinedInputs, source: Uint8Array | null): Wire[] {
+  return Array.from({ length: shape.slots[0]! }, (_, i) =>
     placeBits(shape, own?.place ?? null, source, i),
   );
-  return tilePivot(parts, shape);
 }
 
-async function compareColumns(s: Sharing, inputs: PairInputs, node: PairComparison): Promise<Wire> {
-  const { shape, layout, payload, own, plan } = inputs;
-  const rows = pairRows(shape);
-  const index = comparisonsOf(plan).indexOf(node);
-  const mine = own === null ? null : operandValues(node, 0, own.table);
-  const slotWords = Array.from({ length: shape.slots[0] }, (_, i) =>
-    placeWord(shape, own?.place ?? null, mine?.values ?? null, i, node.bits),
-  );
-  const x: Word = bitsOf(node.bits, (bit) =>
-    tilePivot(
-      slotWords.map((w) => w[bit]!),
-      shape,
-    ),
-  );
-  const operands = layout.slots.map((slot) => slot.operands[index]!);
-  const y: Word = bitsOf(node.bits, (bit) =>
-    tileSender(
-      operands.map((operand) => payload[operand.value[bit]!]!),
-      shape,
-    ),
-  );
-  const terms = [await compareWords(s, node.op, x, y, rows)];
-  if (node.pivot.nullable) terms.push(pivotBits(inputs, mine?.present ?? null));
-  if (node.sender.nullable) {
-    terms.push(
-      tileSender(
-        operands.map((operand) => payload[operand.present!]!),
-        shape,
+/** One side of a comparison: per slot its word, and per slot whether it is not NULL. */
+interface Operand {
+  readonly words: readonly Word[];
+  readonly present: readonly Wire[] | null;
+}
+
+async function compareColumns(
+  mesh: Mesh,
+  inputs: JoinedInputs,
+  node: PairComparison,
+): Promise<Wire> {
+  const { shape } = inputs;
+  const [left, right] = [node.left.side, node.right.side];
+  // The pivot and one sender hold both operands: nobody else need take part.
+  const gates = left === 0 ? pairOf(mesh, right) : mesh.sharing;
+  const inner = pairShape(shape, left, right);
+  const rows = combinedRows(inner);
+  if (gates === null) return tilePair(new Uint8Array(rows / 8), shape, left, right);
+  const operands = [operandWires(inputs, node, left), operandWires(inputs, node, right)] as const;
+  const words = operands.map(({ words: slots }, at): Word =>
+    Array.from({ length: node.bits }, (_, bit) =>
+      tile(
+        slots.map((word) => word[bit]!),
+        inner,
+        at,
       ),
-    );
-  }
-  return andTree(s, terms, rows);
+    ),
+  );
+  const terms = [await compareWords(gates, node.op, words[0]!, words[1]!, rows)];
+  operands.forEach(({ present }, at) => {
+    if (present !== null) terms.push(tile(present, inner, at));
+  });
+  return tilePair(await andTree(gates, terms, rows), shape, left, right);
 }
 
-function bitsOf(bits: number, wire: (bit: number) => Wire): Word {
-  return Array.from({ length: bits }, (_, bit) => wire(bit));
+function operandWires(inputs: JoinedInputs, node: PairComparison, side: Side): Operand {
+  const { shape, own, plan } = inputs;
+  const nullable = operandOf(node, side)?.nullable === true;
+  if (side === 0) {
+    const mine = own === null ? null : operandValues(node, 0, own.table);
+    const words = Array.from({ length: shape.slots[0]! }, (_, i) =>
+      placeWord(shape, own?.place ?? null, mine?.values ?? null, i, node.bits),
+    );
+    return { words, present: nullable ? pivotBits(inputs, mine?.present ?? null) : null };
+  }
+  const index = comparisonsOf(plan).indexOf(node);
+  const bitWires = Array.from({ length: node.bits }, (_, bit) =>
+    senderWires(inputs, side, (slot) => slot.operands[index]!.value[bit]!),
+  );
+  const words = inputs.layouts[side]!.slots.map((_, j): Word => bitWires.map((w) => w[j]!));
+  const present = nullable
+    ? senderWires(inputs, side, (slot) => slot.operands[index]!.present!)
+    : null;
+  return { words, present };
 }
 
 async function compareWords(

@@ -3,34 +3,62 @@ import { expect } from '../../core/errors.ts';
 import { bitBytes } from '../../protocols/ot/types.ts';
 import { ringFromIntegers, wordFromElements } from '../../protocols/sharing/index.ts';
 import type { RingVector, Wire, Word } from '../../protocols/sharing/types.ts';
+import type { Side } from '../../sql/plan.ts';
 
 /**
- * The shape of one run. Every vector over bins is padded to `padded` rows, a multiple of 128, so
+ * The shape of one shard. Every vector over bins is padded to `padded` rows, a multiple of 128, so
  * that vectors of several slots can be laid end to end and still start on a 16-byte lane.
  */
 export interface Shape {
   readonly bins: number;
   readonly padded: number;
-  /** Slots per user: pivot, sender. A pair (i, j) has index i · sender + j. */
-  readonly slots: readonly [number, number];
+  /** Slots per user of every side, pivot first. */
+  readonly slots: readonly number[];
 }
 
-export function shapeOf(bins: number, slots: readonly [number, number]): Shape {
+export function shapeOf(bins: number, slots: readonly number[]): Shape {
   return { bins, padded: bitBytes(bins) * 8, slots };
 }
 
-export const pairRows = (shape: Shape): number => shape.padded * shape.slots[0] * shape.slots[1];
+/**
+ * Combinations of one slot per side. A combination's index is the mixed-radix number of its slots,
+ * the pivot's slot first and the last side's fastest.
+ */
+export const combinations = (shape: Shape): number => shape.slots.reduce((n, s) => n * s, 1);
 
-/** Repeats one vector per pivot slot over the sender's slots: pair order. */
-export function tilePivot(parts: readonly Uint8Array[], shape: Shape): Uint8Array {
-  expect(parts.length === shape.slots[0], 'one part per pivot slot');
-  return concat(parts.flatMap((part) => Array.from({ length: shape.slots[1] }, () => part)));
+/** Rows of a vector with one entry per (combination, bin). */
+export const combinedRows = (shape: Shape): number => shape.padded * combinations(shape);
+
+/** The shape of two sides alone. */
+export function pairShape(shape: Shape, left: Side, right: Side): Shape {
+  return { ...shape, slots: [shape.slots[left]!, shape.slots[right]!] };
 }
 
-/** Repeats one vector per sender slot over the pivot's slots: pair order. */
-export function tileSender(parts: readonly Uint8Array[], shape: Shape): Uint8Array {
-  expect(parts.length === shape.slots[1], 'one part per sender slot');
-  return concat(Array.from({ length: shape.slots[0] }, () => parts).flat());
+/** The slot of `side` in a combination. */
+export function slotOf(shape: Shape, combination: number, side: Side): number {
+  const faster = shape.slots.slice(side + 1).reduce((n, s) => n * s, 1);
+  return Math.floor(combination / faster) % shape.slots[side]!;
+}
+
+/** Lays one vector per slot of `side` out over all combinations. */
+export function tile(parts: readonly Uint8Array[], shape: Shape, side: Side): Uint8Array {
+  expect(parts.length === shape.slots[side], 'one part per slot');
+  return concat(
+    Array.from({ length: combinations(shape) }, (_, c) => parts[slotOf(shape, c, side)]!),
+  );
+}
+
+/** Lays a vector over the combinations of two sides out over those of all sides. */
+export function tilePair(pair: Uint8Array, shape: Shape, left: Side, right: Side): Uint8Array {
+  const inner = pairShape(shape, left, right);
+  const count = combinations(inner);
+  if (shape.slots.length === 2) return pair;
+  return concat(
+    Array.from({ length: combinations(shape) }, (_, c) => {
+      const at = slotOf(shape, c, left) * inner.slots[1]! + slotOf(shape, c, right);
+      return part(pair, at, count);
+    }),
+  );
 }
 
 /** Part `index` of a vector laid end to end in `count` equal parts; a view. */
@@ -47,6 +75,9 @@ export function clearPadding(wire: Wire, bins: number): Wire {
   return out;
 }
 
+/** A wire of zeros over bins: the share of who holds no part of a value. */
+export const zeroBins = (shape: Shape): Wire => new Uint8Array(shape.padded / 8);
+
 /** Turns payload rows (bins · bytes, row-major) into one wire per bit. */
 export function rowsToWires(rows: Uint8Array, bytes: number, shape: Shape): Wire[] {
   const wires: Wire[] = [];
@@ -62,14 +93,16 @@ export function rowsToLanes(rows: Uint8Array, lanes: number, shape: Shape): Ring
 }
 
 function column8(rows: Uint8Array, stride: number, offset: number, shape: Shape): Uint8Array {
-  const from = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
-  const out = new Uint8Array(8 * shape.padded);
-  const to = new DataView(out.buffer);
-  for (let b = 0; b < shape.bins; b += 1) {
-    to.setUint32(8 * b, from.getUint32(b * stride + offset, true), true);
-    to.setUint32(8 * b + 4, from.getUint32(b * stride + offset + 4, true), true);
+  // Payload rows are whole 64-bit columns of a fresh buffer; a copy only where they are not.
+  const aligned = rows.byteOffset % 4 === 0 ? rows : rows.slice();
+  const from = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length / 4);
+  const out = new Uint32Array(2 * shape.padded);
+  const step = stride / 4;
+  for (let b = 0, at = offset / 4; b < shape.bins; b += 1, at += step) {
+    out[2 * b] = from[at]!;
+    out[2 * b + 1] = from[at + 1]!;
   }
-  return out;
+  return new Uint8Array(out.buffer);
 }
 
 /** The pivot's own values per slot, placed in the bins of their users. */
@@ -79,14 +112,14 @@ export interface Placement {
   readonly users: number;
 }
 
-/** A pivot-known bit per bin of slot `i`, as the pivot's share; the sender's share is zero. */
+/** A pivot-known bit per bin of slot `i`, as the pivot's share; the others' shares are zero. */
 export function placeBits(
   shape: Shape,
   place: Placement | null,
   source: Uint8Array | null,
   i: number,
 ): Wire {
-  const wire = new Uint8Array(shape.padded / 8);
+  const wire = zeroBins(shape);
   if (place === null || source === null) return wire;
   for (let b = 0; b < shape.bins; b += 1) {
     const user = place.userOfBin[b]!;
@@ -104,7 +137,7 @@ export function placeWord(
   bits: number,
 ): Word {
   if (place === null || source === null) {
-    return Array.from({ length: bits }, () => new Uint8Array(shape.padded / 8));
+    return Array.from({ length: bits }, () => zeroBins(shape));
   }
   return wordFromElements(placeRing(shape, place, source, i), shape.padded).slice(0, bits);
 }

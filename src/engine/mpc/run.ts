@@ -1,108 +1,92 @@
 import type { Channel } from '../../core/channel.ts';
+import { expect } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Calibration } from '../../dp/index.ts';
-import { createEcdhOprf, joinParameters, runPivot, runSender } from '../../protocols/psi/index.ts';
-import type { Sharing, Wire } from '../../protocols/sharing/types.ts';
+import type { OtSeeds } from '../../protocols/ot/index.ts';
 import type { Plan, Side } from '../../sql/plan.ts';
 import type { LocalTable, OutputShare } from '../types.ts';
-import { groupTotals } from './aggregate.ts';
 import { vetAnswer } from './finish.ts';
-import { encodePayload, payloadLayout } from './payload.ts';
-import type { PairInputs } from './predicate.ts';
-import { qualifyingPairs } from './predicate.ts';
-import type { Placement, Shape } from './rows.ts';
-import { clearPadding, rowsToLanes, rowsToWires, shapeOf } from './rows.ts';
+import { openMesh } from './mesh.ts';
+import type { Mesh } from './mesh.ts';
+import { addTotals, runShard, totalsBytes } from './shard.ts';
+import { dealShards } from './shards.ts';
+
+export interface FinishOptions {
+  readonly plan: Plan;
+  readonly calibration: Calibration;
+  readonly side: Side;
+  /** A lane of the finish alone. */
+  readonly mesh: Mesh;
+  /** Streams of the finish alone, by side; null at this party's own. */
+  readonly channels: readonly (Channel | null)[];
+  /** This party's share of all shards' totals together. */
+  readonly totals: Uint8Array;
+  readonly onProgress: OnProgress;
+}
+
+/**
+ * From shares of the totals to this party's share of the vetted answer: joint noise, threshold and
+ * sentinel. Ends when every party has ended, so that nobody leaves while its last message is on
+ * its way. Model, source and cost: `vetAnswer`.
+ */
+export async function finishRun(options: FinishOptions): Promise<OutputShare> {
+  const { plan, calibration, side, mesh, channels, totals, onProgress } = options;
+  expect(totals.length === totalsBytes(plan), 'one total per measure and group');
+  const bytes = totals.length / plan.measures.length;
+  const perMeasure = plan.measures.map((_, m) => totals.subarray(m * bytes, (m + 1) * bytes));
+  const share = await vetAnswer(mesh.sharing, plan, calibration, perMeasure);
+  await Promise.all(
+    channels.map(async (channel, peer) => {
+      if (channel === null || peer === side) return;
+      const done = channel.sub('done');
+      await Promise.all([done.send('done', new Uint8Array([side])), done.recv('done', 1)]);
+    }),
+  );
+  onProgress({ stage: 'vet', done: 1, total: 1 });
+  return share;
+}
 
 /** What one party hands to a run. */
 export interface RunOptions {
   readonly plan: Plan;
   readonly calibration: Calibration;
-  /** 0 runs the pivot's half. */
+  /** 0 runs the pivot's part. */
   readonly side: Side;
   readonly table: LocalTable;
-  /** The two ends' correlations and gates, from `openSharing`. */
-  readonly sharing: Sharing;
-  /** A channel of this run's own; every step is below it. */
-  readonly channel: Channel;
-  /** 32 bytes both ends agree on and never use again; labels every derived key. */
+  /** Base OTs with every other party, by side; see `setUpOts`. */
+  readonly seeds: readonly (OtSeeds | null)[];
+  /** Streams of this run's own with every other party, by side. */
+  readonly channels: readonly (Channel | null)[];
+  /** 32 bytes all parties agree on and never use again; labels every derived key. */
   readonly sessionId: Uint8Array;
   readonly rng: Rng;
   readonly onProgress: OnProgress;
 }
 
 /**
- * Runs one party's half of a plan: join, predicate, aggregation, noise and threshold, all on
- * shares. Learns nothing but its own share of the vetted answer.
+ * Runs one party's part of a whole plan on the calling thread, shard after shard: join, predicate,
+ * aggregation, noise and threshold, all on shares. Learns nothing but its own share of the vetted
+ * answer. A node runs the same steps in worker threads.
  *
- * Model: semi-honest, two parties. Sources: the PROTOCOL.md of each step. Message count, order and
- * lengths depend on the plan alone.
- * @throws ParleyError of the channel and of the protocols (fault `peer` or `transport`).
+ * Model: semi-honest, all parties but one may collude.
+ * @throws ParleyError of the channels and of the protocols (fault `peer` or `transport`).
  */
 export async function runPlan(options: RunOptions): Promise<OutputShare> {
-  const { plan, channel, side, sharing, onProgress } = options;
-  const stage = (name: string, done = 1, total = 1): void => {
-    onProgress({ stage: name, done, total });
+  const { plan, side, seeds, sessionId, rng, onProgress } = options;
+  const lane = (name: string): { mesh: Mesh; channels: readonly (Channel | null)[] } => {
+    const channels = options.channels.map((channel) => channel?.sub(name) ?? null);
+    const parties = plan.sides.length;
+    return { channels, mesh: openMesh({ side, parties, channels, seeds, sessionId, rng }) };
   };
-  const joined = await join(options);
-  stage('join');
-  const qualifying = await qualifyingPairs(sharing, joined.inputs, joined.match);
-  stage('predicate');
-  const totals = await groupTotals(sharing, joined.inputs, qualifying, joined.lanes);
-  stage('aggregate');
-  const share = await vetAnswer(sharing, plan, options.calibration, totals);
-  // Both ends are done before either leaves: a closed link must not cut the other's last step.
-  const done = channel.sub('done');
-  await done.send('done', new Uint8Array([side]));
-  await done.recv('done', 1);
-  stage('vet');
-  return share;
-}
-
-interface Joined {
-  readonly inputs: PairInputs;
-  readonly match: Wire;
-  readonly lanes: readonly Uint8Array[];
-}
-
-async function join(options: RunOptions): Promise<Joined> {
-  const { plan, side, table, sharing, sessionId, rng, onProgress } = options;
-  const layout = payloadLayout(plan);
-  const params = {
-    pivotCapacity: plan.sides[0].capacity,
-    senderCapacity: plan.sides[1].capacity,
-    xorBytes: layout.xorBytes,
-    ringLanes: layout.ringLanes,
-  };
-  const { bins } = joinParameters(params.pivotCapacity, params.senderCapacity);
-  const shape: Shape = shapeOf(bins, [plan.sides[0].slots, plan.sides[1].slots]);
-  const context = {
-    sharing,
-    channel: options.channel.sub('psi'),
-    oprf: createEcdhOprf({ session: sessionId, onProgress }),
-    sessionId,
-    rng,
-    onProgress,
-  };
-  let own: PairInputs['own'] = null;
-  let out;
-  if (side === 0) {
-    const pivot = await runPivot(context, params, { ids: table.ids });
-    const place: Placement = { userOfBin: pivot.userOfBin, users: table.users };
-    own = { table, place };
-    out = pivot;
-  } else {
-    const payload = encodePayload(plan, layout, table);
-    out = await runSender(context, params, {
-      ids: table.ids,
-      payloadXor: payload.xor,
-      payloadRing: payload.ring,
-    });
+  const dealt = dealShards(plan, side, options.table, sessionId);
+  let totals: Uint8Array = new Uint8Array(totalsBytes(plan));
+  for (let shard = 0; shard < dealt.shards; shard += 1) {
+    const table = dealt.table(shard);
+    const part = { plan, side, table, sessionId, rng, onProgress, ...lane(`s${shard}.a0`) };
+    totals = addTotals(totals, await runShard(part));
+    onProgress({ stage: 'shards', done: shard + 1, total: dealt.shards });
   }
-  const payload = rowsToWires(out.xorShare, layout.xorBytes, shape);
-  return {
-    inputs: { plan, shape, layout, payload, own },
-    match: clearPadding(out.match, bins),
-    lanes: rowsToLanes(out.ringShare, layout.ringLanes, shape),
-  };
+  const { calibration } = options;
+  return finishRun({ plan, calibration, side, totals, onProgress, ...lane('finish') });
 }

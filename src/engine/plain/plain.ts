@@ -10,68 +10,88 @@ export type Totals = readonly (readonly bigint[])[];
 const ID_BYTES = 32;
 
 /**
- * Runs a plan's join and aggregation in clear over both local tables: the oracle the
- * multi-party engine is tested against, and the body of an enclave. Single-threaded; O(pairs).
+ * Runs a plan's join and aggregation in clear over all local tables, by side: the oracle the
+ * multi-party engine is tested against, and the body of an enclave. Single-threaded; O(combinations).
  */
-export function aggregatePlain(plan: Plan, tables: readonly [LocalTable, LocalTable]): Totals {
+export function aggregatePlain(plan: Plan, tables: readonly LocalTable[]): Totals {
   const space = groupSpace(plan);
-  const groups = [groupOfSlot(plan, 0, tables[0]), groupOfSlot(plan, 1, tables[1])] as const;
+  const groups = tables.map((table, side) => groupOfSlot(plan, side, table));
   const groupAt = groupIndex(space);
-  const qualifies = pairTest(plan, tables);
+  const qualifies = rowTest(plan, tables);
   const values = plan.measures.map((planned) => {
     if (!('column' in planned.measure)) return null;
-    return { side: planned.measure.side, of: measureValues(planned, tables[planned.measure.side]) };
+    const { side } = planned.measure;
+    return { side, of: measureValues(planned, tables[side]!) };
   });
   const totals = plan.measures.map(() => Array.from({ length: space.total }, () => 0n));
-  for (const [a, b] of matches(tables)) {
+  for (const users of matches(tables)) {
     const seen = new Set<number>();
-    for (let i = 0; i < tables[0].slots; i += 1) {
-      for (let j = 0; j < tables[1].slots; j += 1) {
-        const at = [i * tables[0].users + a, j * tables[1].users + b] as const;
-        if (tables[0].valid[at[0]] === 0 || tables[1].valid[at[1]] === 0) continue;
-        if (!qualifies(at)) continue;
-        const g = groupAt(groups[0][at[0]]!, groups[1][at[1]]!);
-        plan.measures.forEach(({ measure }, m) => {
-          const value = values[m];
-          if (measure.kind === 'rows') totals[m]![g]! += 1n;
-          else if (value != null) totals[m]![g]! += BigInt(value.of[at[value.side]]!);
-        });
-        seen.add(g);
-      }
+    for (const at of combinations(tables, users)) {
+      if (!qualifies(at)) continue;
+      const g = groupAt(groups.map((own, side) => own[at[side]!]!));
+      plan.measures.forEach(({ measure }, m) => {
+        const value = values[m];
+        if (measure.kind === 'rows') totals[m]![g]! += 1n;
+        else if (value != null) totals[m]![g]! += BigInt(value.of[at[value.side]!]!);
+      });
+      seen.add(g);
     }
     for (const g of seen) totals[0]![g]! += 1n;
   }
   return totals;
 }
 
-function groupIndex(space: ReturnType<typeof groupSpace>): (a: number, b: number) => number {
-  const table = new Int32Array(space.bySide[0] * space.bySide[1]);
+/** Number of the group with these parts, one per side. */
+function groupIndex(space: ReturnType<typeof groupSpace>): (parts: readonly number[]) => number {
+  const flat = (parts: readonly number[]): number =>
+    parts.reduce((index, part, side) => index * space.bySide[side]! + part, 0);
+  const table = new Int32Array(space.bySide.reduce((n, size) => n * size, 1));
   for (let g = 0; g < space.total; g += 1) {
-    table[space.sideIndex[0][g]! * space.bySide[1] + space.sideIndex[1][g]!] = g;
+    table[flat(space.sideIndex.map((own) => own[g]!))] = g;
   }
-  return (a, b) => table[a * space.bySide[1] + b]!;
+  return (parts) => table[flat(parts)]!;
 }
 
-function matches(tables: readonly [LocalTable, LocalTable]): [number, number][] {
+/** The users all tables have: their place in each. */
+function matches(tables: readonly LocalTable[]): number[][] {
   const idOf = (table: LocalTable, u: number): string =>
     toHex(table.ids.subarray(u * ID_BYTES, (u + 1) * ID_BYTES));
-  const senders = new Map<string, number>();
-  for (let u = 0; u < tables[1].users; u += 1) senders.set(idOf(tables[1], u), u);
-  const found: [number, number][] = [];
-  for (let u = 0; u < tables[0].users; u += 1) {
-    const match = senders.get(idOf(tables[0], u));
-    if (match !== undefined) found.push([u, match]);
+  const [pivot, ...senders] = tables.map((table) => {
+    const places = new Map<string, number>();
+    for (let u = 0; u < table.users; u += 1) places.set(idOf(table, u), u);
+    return places;
+  });
+  const found: number[][] = [];
+  for (const [id, user] of pivot ?? []) {
+    const others = senders.flatMap((places) => places.get(id) ?? []);
+    if (others.length === senders.length) found.push([user, ...others]);
   }
   return found;
 }
 
-type At = readonly [number, number];
+/** Cell of a row in each table. */
+type At = readonly number[];
 
-function pairTest(plan: Plan, tables: readonly [LocalTable, LocalTable]): (at: At) => boolean {
+/** Every combination of one filled slot per table of a matched user. */
+function combinations(tables: readonly LocalTable[], users: readonly number[]): At[] {
+  return tables.reduce<At[]>(
+    (all, table, side) => {
+      const cells = Array.from({ length: table.slots }, (_, s) => s * table.users + users[side]!);
+      const filled = cells.filter((cell) => table.valid[cell] === 1);
+      return all.flatMap((at) => filled.map((cell) => [...at, cell]));
+    },
+    [[]],
+  );
+}
+
+function rowTest(plan: Plan, tables: readonly LocalTable[]): (at: At) => boolean {
   const operands = new Map(
     comparisonsOf(plan).map((c) => [
       c,
-      [operandValues(c, 0, tables[0]), operandValues(c, 1, tables[1])] as const,
+      [c.left.side, c.right.side].map((side) => ({
+        side,
+        ...operandValues(c, side, tables[side]!),
+      })),
     ]),
   );
   const test = (node: PairPredicate, at: At): boolean => {
@@ -81,11 +101,13 @@ function pairTest(plan: Plan, tables: readonly [LocalTable, LocalTable]): (at: A
       case 'or':
         return node.terms.some((term) => test(term, at));
       case 'bit':
-        return tables[node.side].bits[node.index]![at[node.side]] === 1;
+        return tables[node.side]!.bits[node.index]![at[node.side]!] === 1;
       case 'compare': {
-        const [x, y] = operands.get(node)!;
-        if (x.present[at[0]] === 0 || y.present[at[1]] === 0) return false;
-        return holds(node.op, x.values[at[0]]! - y.values[at[1]]!);
+        const [x, y] = operands.get(node)!.map(({ side, values, present }) => ({
+          value: values[at[side]!]!,
+          present: present[at[side]!] === 1,
+        }));
+        return x!.present && y!.present && holds(node.op, x!.value - y!.value);
       }
     }
   };

@@ -44,7 +44,7 @@ function findTable(store: Store, policy: Policy, side: PlanSide): StoredTable {
 }
 
 function writeQuery(stored: StoredTable, plan: Plan, which: Side): Query {
-  const side = plan.sides[which];
+  const side = plan.sides[which]!;
   const columns = stored.sqlColumns;
   const keyNames = plan.groups.filter((key) => key.side === which).map((key) => key.column);
   const names = [...new Set([...side.columns, ...keyNames])];
@@ -173,7 +173,7 @@ export async function runLocalStage(
   plan: Plan,
   which: Side,
 ): Promise<LocalStage> {
-  const side = plan.sides[which];
+  const side = plan.sides[which]!;
   expect(side.slots >= 1, 'a side has at least one slot');
   const stored = findTable(store, policy, side);
   const query = writeQuery(stored, plan, which);

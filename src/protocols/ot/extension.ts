@@ -7,7 +7,7 @@ import type { Arena } from '../../kernels/load.ts';
 import { BASE_RECEIVER_SEED_BYTES, BASE_SENDER_SEED_BYTES, baseReceive, baseSend } from './base.ts';
 import { correctionBytes, growPunctured, growTrees, punctureChoices } from './ggm.ts';
 import { allocateHash, hashRows, spanKey, spanOts } from './hashing.ts';
-import { bindingOf } from './label.ts';
+import { bindingOf, hash } from './label.ts';
 import { BLOCK_BYTES, KAPPA } from './limits.ts';
 import {
   chunkBytes,
@@ -46,6 +46,13 @@ export type ReceiverChunk = (
 export const SENDER_SEED_BYTES = BLOCK_BYTES + KAPPA * BASE_RECEIVER_SEED_BYTES;
 export const RECEIVER_SEED_BYTES = BASE_SENDER_SEED_BYTES;
 
+/** What a direction's OT sender keeps of the set-up. Secret. */
+export interface SenderSetUp {
+  readonly delta: Uint8Array;
+  /** Of each tree all leaves but the one at Delta's index. */
+  readonly leaves: Uint8Array;
+}
+
 /**
  * Sets up one direction as its OT sender, who picks Delta and is the receiver of the base OTs.
  *
@@ -53,12 +60,12 @@ export const RECEIVER_SEED_BYTES = BASE_SENDER_SEED_BYTES;
  * Cost: 128 base OTs, (128/k)·(k-1)·32 bytes in; then 16/k bytes in per OT.
  * @throws ParleyError PEER_BAD_ENCODING from the base OTs.
  */
-export async function senderExtension(
+export async function setUpSender(
   channel: Channel,
   k: FieldBits,
   sessionId: Uint8Array,
   seed: Uint8Array,
-): Promise<SenderChunk> {
+): Promise<SenderSetUp> {
   expect(seed.length === SENDER_SEED_BYTES, 'the sender draws one seed');
   const shape = shapeOf(k);
   const binding = bindingOf(sessionId, channel.path);
@@ -68,10 +75,24 @@ export async function senderExtension(
   const corrections = await channel.recv('trees', correctionBytes(shape));
   const leaves = growPunctured(shape, delta, keys, corrections);
   wipe(seed, choices, keys);
-  return senderChunks(channel, k, binding, delta, leaves);
+  return { delta, leaves };
 }
 
-/** The sender once set up. @param leaves - of each tree all but the one at Delta's index; wiped. */
+/**
+ * The leaves of one lane: every leaf of the set-up hashed with the lane's binding, so that lanes
+ * with other bindings have unrelated key streams over one Delta. A leaf the peer does not know
+ * gives lane leaves it does not know. The caller's leaves stay.
+ */
+export function laneLeaves(binding: Uint8Array, leaves: Uint8Array): Uint8Array {
+  const out = new Uint8Array(leaves.length);
+  for (let at = 0; at < leaves.length; at += BLOCK_BYTES) {
+    const leaf = leaves.subarray(at, at + BLOCK_BYTES);
+    out.set(hash('lane', [binding, leaf]).subarray(0, BLOCK_BYTES), at);
+  }
+  return out;
+}
+
+/** The sender of one lane. @param leaves - the lane's own; wiped. */
 export function senderChunks(
   channel: Channel,
   k: FieldBits,
@@ -112,14 +133,15 @@ export function senderChunks(
 
 /**
  * Sets up one direction as its OT receiver, who owns the trees and is the sender of the base OTs.
- * Model, source and cost as {@link senderExtension}, the other way round.
+ * Model, source and cost as {@link setUpSender}, the other way round.
+ * @returns all leaves of all trees. Secret.
  */
-export async function receiverExtension(
+export async function setUpReceiver(
   channel: Channel,
   k: FieldBits,
   sessionId: Uint8Array,
   seed: Uint8Array,
-): Promise<ReceiverChunk> {
+): Promise<Uint8Array> {
   expect(seed.length === RECEIVER_SEED_BYTES, 'the receiver draws one seed');
   const shape = shapeOf(k);
   const binding = bindingOf(sessionId, channel.path);
@@ -127,10 +149,10 @@ export async function receiverExtension(
   const { leaves, corrections: trees } = growTrees(shape, keys);
   wipe(seed, keys);
   await channel.send('trees', trees);
-  return receiverChunks(channel, k, binding, leaves);
+  return leaves;
 }
 
-/** The receiver once set up. @param leaves - of all trees; wiped. */
+/** The receiver of one lane. @param leaves - the lane's own, of all trees; wiped. */
 export function receiverChunks(
   channel: Channel,
   k: FieldBits,

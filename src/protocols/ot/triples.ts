@@ -32,7 +32,7 @@ export async function createTriples(pair: OtPair, n: number, rng: Rng): Promise<
 }
 
 /** Bits straight from the extension where the pair offers them, else from whole keys. */
-async function senderBits(
+export async function senderBits(
   sender: OtSender | BitOtSender,
   n: number,
 ): Promise<{ readonly b0: Uint8Array; readonly b1: Uint8Array }> {
@@ -41,7 +41,7 @@ async function senderBits(
   return { b0: packLowBits(k0, n), b1: packLowBits(k1, n) };
 }
 
-async function receiverBits(
+export async function receiverBits(
   receiver: OtReceiver | BitOtReceiver,
   choices: Uint8Array,
   n: number,
@@ -79,6 +79,11 @@ export interface TripleSourceOptions {
  *   `close`; otherwise what the pair throws.
  */
 export function createTripleSource({ pair, rng }: TripleSourceOptions): TripleSource {
+  return tripleSourceOf((n) => createTriples(pair, n, rng));
+}
+
+/** {@link createTripleSource} over any way to make `n` triples, n a multiple of 128. */
+export function tripleSourceOf(make: (n: number) => Promise<BitTriples>): TripleSource {
   let pool = emptyTriples();
   let at = 0;
   let busy = false;
@@ -89,7 +94,7 @@ export function createTripleSource({ pair, rng }: TripleSourceOptions): TripleSo
     const missing = n - available();
     if (missing <= 0) return;
     busy = true;
-    const made = await createTriples(pair, Math.max(missing, TRIPLES_MIN), rng);
+    const made = await make(Math.max(missing, TRIPLES_MIN));
     const left = pool;
     pool = appendTriples(left, at, made);
     at = 0;

@@ -1,13 +1,10 @@
-import { createCipheriv } from 'node:crypto';
 import { expect } from '../../core/errors.ts';
+import { HASH_IDS, idHash, wordsOf } from './id-hash.ts';
 import { BINS_MIN, HASHES } from './limits.ts';
 import { ID_BYTES } from './types.ts';
 
 /** LOCAL. Evictions tried per id before searching for an augmenting path. */
 const EVICTIONS_MAX = 500;
-
-/** LOCAL. Ids hashed by one bulk AES call pair: 64 KiB each. */
-const HASH_IDS = 4_096;
 
 /** 2^-42, the step of one hash word. */
 const HASH_STEP = 2 ** -42;
@@ -37,9 +34,8 @@ export function binsFor(capacity: number): number {
 /**
  * Three distinct bins of every id, uniform over ordered triples.
  *
- * Each 32-byte id is hashed to 128 bits by AES-128 CBC-MAC under the joint seed, which is a PRF on
- * inputs of one fixed length (Bellare, Kilian, Rogaway 1994): since ids are fixed before the seed,
- * no set of ids is worse than another. Three 42-bit words give u0 below B, u1 below B-1 and u2 below
+ * Each 32-byte id is hashed to 128 bits under the joint seed: since ids are fixed before the seed, no
+ * set of ids is worse than another. Three 42-bit words give u0 below B, u1 below B-1 and u2 below
  * B-2; u1 and u2 then step over the bins already taken.
  *
  * @param seed - 16 bytes, jointly chosen after both inputs are fixed.
@@ -49,11 +45,11 @@ export function locate(seed: Uint8Array, ids: Uint8Array, bins: number): Int32Ar
   const n = ids.length / ID_BYTES;
   expect(Number.isInteger(n) && bins >= HASHES, 'whole ids and at least three bins');
   const out = new Int32Array(HASHES * n);
-  const cipher = createCipheriv('aes-128-ecb', seed, null).setAutoPadding(false);
+  const hash = idHash(seed);
   const scale = [bins * HASH_STEP, (bins - 1) * HASH_STEP, (bins - 2) * HASH_STEP] as const;
   for (let from = 0; from < n; from += HASH_IDS) {
     const part = ids.subarray(ID_BYTES * from, ID_BYTES * Math.min(n, from + HASH_IDS));
-    const words = cbcMac((blocks) => cipher.update(blocks), part);
+    const words = hash(part);
     for (let i = 0; i < words.length; i += 4) {
       // Bits 96 to 125 lengthen the three 32-bit words to 42 bits: bias below 2^-20 at 2^21 bins.
       const extra = words[i + 3]!;
@@ -70,25 +66,6 @@ export function locate(seed: Uint8Array, ids: Uint8Array, bins: number): Int32Ar
     }
   }
   return out;
-}
-
-/** AES(AES(first half) xor second half) of each 32-byte id, as little-endian 32-bit words. */
-function cbcMac(encrypt: (blocks: Uint8Array) => Uint8Array, ids: Uint8Array): Uint32Array {
-  const halves = wordsOf(ids);
-  const chain = new Uint32Array(halves.length >> 1);
-  for (let i = 0; i < chain.length; i += 4) {
-    for (let k = 0; k < 4; k++) chain[i + k] = halves[2 * i + k]!;
-  }
-  const first = wordsOf(encrypt(new Uint8Array(chain.buffer)));
-  for (let i = 0; i < chain.length; i += 4) {
-    for (let k = 0; k < 4; k++) chain[i + k] = first[i + k]! ^ halves[2 * i + 4 + k]!;
-  }
-  return wordsOf(encrypt(new Uint8Array(chain.buffer)));
-}
-
-/** A copy, so aligned; `slice` would not copy a Buffer. */
-function wordsOf(bytes: Uint8Array): Uint32Array {
-  return new Uint32Array(new Uint8Array(bytes).buffer);
 }
 
 /**

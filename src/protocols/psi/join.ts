@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import { utf8 } from '../../core/bytes.ts';
 import type { Channel } from '../../core/channel.ts';
 import { expect, ParleyError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
@@ -9,13 +7,9 @@ import { expectDistinct } from './cuckoo.ts';
 import { equalTags } from './equality.ts';
 import { opprfPivot, opprfSender, type OpprfContext } from './opprf.ts';
 import type { OpprfRows, SenderInput } from './opprf-steps.ts';
+import { SEED_BYTES } from './limits.ts';
 import { joinParameters, type JoinParams, type JoinShape } from './parameters.ts';
 import { ID_BYTES, type Oprf } from './types.ts';
-
-/** Bytes each end adds to the joint seed. */
-const NONCE_BYTES = 32;
-
-const SEED_LABEL = utf8('parley/psi.join/cuckoo-seed/v1');
 
 /** What one end of a join runs with. */
 export interface JoinContext {
@@ -24,8 +18,11 @@ export interface JoinContext {
   /** A stream of this join's own. */
   readonly channel: Channel;
   readonly oprf: Oprf;
-  /** 32 bytes both ends agree on and never use again. */
-  readonly sessionId: Uint8Array;
+  /**
+   * 16 bytes that place ids in bins: drawn jointly by all parties of the computation after their
+   * inputs are fixed. Joins with several senders that share one seed share their bins.
+   */
+  readonly seed: Uint8Array;
   /** Masks, tags, dummies. The system CSPRNG in production. */
   readonly rng: Rng;
   readonly onProgress?: OnProgress;
@@ -57,8 +54,8 @@ export interface PivotOutput extends JoinShares {
  *
  * Model: semi-honest; DDH-type assumption of the OPRF, ideal permutation, 2^-40 statistical error.
  * Source: circuit PSI by OPPRF (Pinkas, Schneider, Tkachenko, Yanai, EUROCRYPT 2019); departures in
- * PROTOCOL.md. Cost: one OPRF evaluation per bin, tagBits correlated OTs and 5 ANDs per bin; the
- * messages of PROTOCOL.md.
+ * PROTOCOL.md. Cost: one OPRF evaluation per bin (KKRT) or place (ECDH), tagBits correlated OTs and 5
+ * ANDs per bin; the messages of PROTOCOL.md.
  *
  * @param input - `ids`: users·32 bytes, distinct, not changed before the promise settles.
  * @throws ParleyError INPUT_TOO_LARGE before anything is sent; BAD_ARGUMENT for parameters out of
@@ -72,7 +69,7 @@ export async function runPivot(
   const shape = joinParameters(params.pivotCapacity, params.senderCapacity, params);
   expect(context.sharing.party === 0, 'the pivot is party 0');
   expectIds(input.ids, params.pivotCapacity);
-  const opprf = await openOpprf(context);
+  const opprf = openOpprf(context);
   report(context, 'join.opprf', 0, shape.bins);
   const { table, rows } = await opprfPivot(opprf, shape, input.ids);
   report(context, 'join.opprf', shape.bins, shape.bins);
@@ -83,7 +80,8 @@ export async function runPivot(
 /**
  * Sender's half of the circuit join. Learns nothing but its shares; see {@link runPivot}.
  *
- * Cost: one blind OPRF evaluation per bin, three own per place of its capacity, one OKVS encoding.
+ * Cost: one blind OPRF evaluation per bin or place, three own per place of its capacity, one OKVS
+ * encoding.
  *
  * @param input - `ids` as for the pivot; payloads of users·xorBytes and users·8·ringLanes bytes.
  * @throws as {@link runPivot}.
@@ -99,14 +97,13 @@ export async function runSender(
   const users = input.ids.length / ID_BYTES;
   expect(input.payloadXor.length === users * params.xorBytes, 'xorBytes of payload per id');
   expect(input.payloadRing.length === 8 * users * params.ringLanes, 'ringLanes of payload per id');
-  const opprf = await openOpprf(context);
+  const opprf = openOpprf(context);
   report(context, 'join.opprf', 0, shape.bins);
   const rows = await opprfSender(opprf, shape, input);
   report(context, 'join.opprf', shape.bins, shape.bins);
   return finish(context, shape, rows);
 }
 
-/** Inputs are fixed from here on: the nonces that decide the bins are drawn after this check. */
 function expectIds(ids: Uint8Array, capacity: number): void {
   expect(ids.length % ID_BYTES === 0, 'ids are 32 bytes each');
   if (ids.length / ID_BYTES > capacity) {
@@ -115,17 +112,9 @@ function expectIds(ids: Uint8Array, capacity: number): void {
   expectDistinct(ids);
 }
 
-/** Joint seed: hash of both ends' nonces, the pivot's first. */
-async function openOpprf(context: JoinContext): Promise<OpprfContext> {
-  const { channel, oprf, rng, sessionId, sharing } = context;
-  expect(sessionId.length === 32, 'a session id of 32 bytes');
-  const own = rng(NONCE_BYTES);
-  await channel.send('nonce', new Uint8Array(own));
-  const theirs = await channel.recv('nonce', NONCE_BYTES);
-  const nonces = sharing.party === 0 ? [own, theirs] : [theirs, own];
-  const hash = createHash('sha256').update(SEED_LABEL).update(sessionId);
-  for (const nonce of nonces) hash.update(nonce);
-  return { channel, oprf, rng, seed: new Uint8Array(hash.digest()).subarray(0, 16) };
+function openOpprf({ channel, oprf, rng, seed }: JoinContext): OpprfContext {
+  expect(seed.length === SEED_BYTES, 'a seed of 16 bytes');
+  return { channel, oprf, rng, seed };
 }
 
 async function finish(

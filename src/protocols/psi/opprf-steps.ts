@@ -4,7 +4,7 @@ import { okvsDecode, okvsEncode, okvsShape, type Okvs } from '../../kernels/okvs
 import type { CuckooTable } from './cuckoo.ts';
 import { HASHES } from './limits.ts';
 import type { JoinShape } from './parameters.ts';
-import { ID_BYTES, POINT_BYTES } from './types.ts';
+import { ID_BYTES, KEY_BYTES, POINT_BYTES } from './types.ts';
 
 /** Hash index of a pivot's dummy point. No id of the sender is ever evaluated under it. */
 const DUMMY_HASH = 255;
@@ -60,6 +60,49 @@ export function pivotPoints(ids: Uint8Array, table: CuckooTable, rng: Rng): Uint
   return points;
 }
 
+/** What an OPRF without a key per bin is asked for, and how bins find their keys again. */
+export interface PlacePoints {
+  /** capacity·POINT_BYTES. */
+  readonly points: Uint8Array;
+  /** Place of each bin's key among the points, -1 for an empty bin. */
+  readonly placeOfBin: Int32Array;
+}
+
+/**
+ * The one OPRF point of every place of the pivot's capacity, in the order of its ids, which says
+ * nothing about bins: `id‖j` where function j placed the id, and a fresh random id under index 255
+ * where the place is free or its id found no bin.
+ */
+export function placePoints(
+  ids: Uint8Array,
+  table: CuckooTable,
+  capacity: number,
+  rng: Rng,
+): PlacePoints {
+  const points = new Uint8Array(POINT_BYTES * capacity);
+  const dummies = rng(ID_BYTES * capacity);
+  for (let place = 0; place < capacity; place++) {
+    copyId(points, POINT_BYTES * place, dummies, ID_BYTES * place);
+    points[POINT_BYTES * place + ID_BYTES] = DUMMY_HASH;
+  }
+  table.idOfBin.forEach((id, bin) => {
+    if (id < 0) return;
+    copyId(points, POINT_BYTES * id, ids, ID_BYTES * id);
+    points[POINT_BYTES * id + ID_BYTES] = table.hashOfBin[bin]!;
+  });
+  return { points, placeOfBin: table.idOfBin };
+}
+
+/** The key of every bin; empty bins read the hint at fresh random keys. @returns bins·KEY_BYTES. */
+export function keysOfBins(keys: Uint8Array, placeOfBin: Int32Array, rng: Rng): Uint8Array {
+  const out = rng(KEY_BYTES * placeOfBin.length);
+  placeOfBin.forEach((place, bin) => {
+    if (place < 0) return;
+    out.set(keys.subarray(KEY_BYTES * place, KEY_BYTES * (place + 1)), KEY_BYTES * bin);
+  });
+  return out;
+}
+
 /**
  * The points `id‖0, id‖1, id‖2` of every id, in order.
  * @returns 3·n·POINT_BYTES.
@@ -68,11 +111,17 @@ export function senderPoints(ids: Uint8Array): Uint8Array {
   const n = ids.length / ID_BYTES;
   const points = new Uint8Array(HASHES * POINT_BYTES * n);
   for (let i = 0; i < n; i++) {
-    for (let j = 0; j < HASHES; j++) {
-      const at = POINT_BYTES * (HASHES * i + j);
-      copyId(points, at, ids, ID_BYTES * i);
-      points[at + ID_BYTES] = j;
+    const p0 = HASHES * POINT_BYTES * i;
+    const p1 = p0 + POINT_BYTES;
+    const p2 = p1 + POINT_BYTES;
+    for (let k = 0; k < ID_BYTES; k++) {
+      const byte = ids[ID_BYTES * i + k]!;
+      points[p0 + k] = byte;
+      points[p1 + k] = byte;
+      points[p2 + k] = byte;
     }
+    points[p1 + ID_BYTES] = 1;
+    points[p2 + ID_BYTES] = 2;
   }
   return points;
 }

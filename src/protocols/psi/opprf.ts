@@ -7,8 +7,10 @@ import { locate, place, type CuckooTable } from './cuckoo.ts';
 import { HINT_MESSAGE_BYTES } from './limits.ts';
 import {
   drawRows,
+  keysOfBins,
   padIds,
   pivotPoints,
+  placePoints,
   programHint,
   readHint,
   senderPoints,
@@ -29,10 +31,11 @@ export interface OpprfContext {
 
 /**
  * Pivot's half of the oblivious programmable PRF: places its ids, asks for exactly one OPRF value
- * per bin, and reads the sender's hint there. Learns pseudorandom rows.
+ * per bin, or per id for the one bin it lies in, and reads the sender's hint there. Learns
+ * pseudorandom rows.
  *
  * Model, messages, source: PROTOCOL.md (Pinkas, Schneider, Tkachenko, Yanai, EUROCRYPT 2019, with an
- * OKVS for the hint). Cost: `bins` OPRF evaluations, `bins` OKVS decodings.
+ * OKVS for the hint). Cost: one OPRF evaluation per bin or place, `bins` OKVS decodings.
  *
  * @param ids - n·32 bytes, distinct. @throws ParleyError of the channel and of the OPRF.
  */
@@ -41,21 +44,38 @@ export async function opprfPivot(
   shape: OpprfShape,
   ids: Uint8Array,
 ): Promise<{ readonly table: CuckooTable; readonly rows: OpprfRows }> {
-  const { channel, oprf, seed, rng } = context;
+  const { channel, seed } = context;
   const table = place(locate(seed, ids, shape.bins), shape.bins);
   await breathe();
-  const keys = await oprf.receive(channel.sub('oprf'), pivotPoints(ids, table, rng), rng);
+  const keys = await askKeys(context, shape, ids, table);
   const hint = await receiveHint(channel, shape);
   const rows = readHint(shape, hint, keys);
   wipe(keys);
   return { table, rows };
 }
 
+/** One OPRF value per bin: asked for bin by bin, or per id and then brought to its bin. */
+async function askKeys(
+  { channel, oprf, rng }: OpprfContext,
+  shape: OpprfShape,
+  ids: Uint8Array,
+  table: CuckooTable,
+): Promise<Uint8Array> {
+  const stream = channel.sub('oprf');
+  if (oprf.perBin) return oprf.receive(stream, pivotPoints(ids, table, rng), rng);
+  const { points, placeOfBin } = placePoints(ids, table, shape.pivotCapacity, rng);
+  const keys = await oprf.receive(stream, points, rng);
+  const placed = keysOfBins(keys, placeOfBin, rng);
+  wipe(keys);
+  return placed;
+}
+
 /**
  * Sender's half: learns nothing, and gets its random tags and payload shares. Its own ids are padded
  * to the public capacity, so the hint always holds three keys per place.
  *
- * Cost: `bins` blind and 3·capacity own OPRF evaluations, one OKVS encoding.
+ * Cost: one blind OPRF evaluation per bin or place of the pivot, 3·capacity own ones, one OKVS
+ * encoding.
  */
 export async function opprfSender(
   context: OpprfContext,
@@ -64,9 +84,12 @@ export async function opprfSender(
 ): Promise<OpprfRows> {
   const { channel, oprf, seed, rng } = context;
   const ids = padIds(input.ids, shape.senderCapacity, rng);
-  const keys = await oprf.send(channel.sub('oprf'), shape.bins, senderPoints(ids), rng);
+  const locations = locate(seed, ids, shape.bins);
+  const asked = oprf.perBin ? shape.bins : shape.pivotCapacity;
+  const bins = new Uint32Array(locations);
+  const keys = await oprf.send(channel.sub('oprf'), asked, senderPoints(ids), bins, rng);
   const rows = drawRows(shape, rng);
-  const hint = programHint(shape, input, rows, locate(seed, ids, shape.bins), keys, rng);
+  const hint = programHint(shape, input, rows, locations, keys, rng);
   wipe(keys);
   await sendHint(channel, hint);
   return rows;

@@ -52,11 +52,12 @@ export interface EcdhOprfOptions {
 export function createEcdhOprf(options: EcdhOprfOptions = {}): Oprf {
   const { session = new Uint8Array(0), onProgress } = options;
   return {
+    perBin: false,
     receive(channel, points, rng) {
       const hashes = sessionHashes(session, channel.path);
       return receive(channel, points, rng, hashes, onProgress);
     },
-    send(channel, receiverCount, points, rng) {
+    send(channel, receiverCount, points, _bins, rng) {
       const hashes = sessionHashes(session, channel.path);
       return send(channel, receiverCount, points, rng, hashes, onProgress);
     },

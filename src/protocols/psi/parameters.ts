@@ -1,7 +1,14 @@
 import { ParleyError } from '../../core/errors.ts';
 import { okvsShape, type OkvsShape } from '../../kernels/okvs/index.ts';
 import { binsFor } from './cuckoo.ts';
-import { CAPACITY_MAX, HASHES, PAYLOAD_BYTES_MAX, STATISTICAL_BITS } from './limits.ts';
+import {
+  CAPACITY_MAX,
+  HASHES,
+  PAYLOAD_BYTES_MAX,
+  SHARDS_MAX,
+  STATISTICAL_BITS,
+  TAG_BITS_MAX,
+} from './limits.ts';
 
 /** What both ends agree on before a join; all public. */
 export interface JoinParams {
@@ -13,6 +20,8 @@ export interface JoinParams {
   readonly xorBytes: number;
   /** 64-bit elements per sender id that come out additively shared. */
   readonly ringLanes: number;
+  /** Shards of the whole join, 1 where left out: tags must not collide in any of them. */
+  readonly shards?: number;
 }
 
 /** Sizes that follow from {@link JoinParams}; every message length is one of these. */
@@ -23,6 +32,7 @@ export interface JoinShape {
   readonly tagBits: number;
   readonly xorBytes: number;
   readonly ringLanes: number;
+  readonly pivotCapacity: number;
   readonly senderCapacity: number;
   readonly okvs: OkvsShape;
   /** Bytes of the sender's hint after its 16-byte seed. */
@@ -31,33 +41,39 @@ export interface JoinShape {
 
 /**
  * The public shape of a join. A value of the hint is `8·ringLanes + xorBytes` bytes of payload and
- * the tag of `40 + ceil(log2 bins)` bits: one false match in the whole table has probability at most
- * 2^-40.
+ * the tag of `40 + ceil(log2(bins·shards))` bits: one false match in any shard has probability at
+ * most 2^-40.
  *
- * @throws ParleyError BAD_ARGUMENT for a capacity outside 1 to 2^20 or a payload of more than
- *   3,900 bytes.
+ * @throws ParleyError BAD_ARGUMENT for a capacity outside 1 to 2^20, a payload of more than 3,900
+ *   bytes, or more than 64 shards or 2^23 bins in all of them.
  */
 export function joinParameters(
   pivotCapacity: number,
   senderCapacity: number,
-  payload: { readonly xorBytes: number; readonly ringLanes: number } = NO_PAYLOAD,
+  payload: Pick<JoinParams, 'xorBytes' | 'ringLanes' | 'shards'> = NO_PAYLOAD,
 ): JoinShape {
   for (const capacity of [pivotCapacity, senderCapacity]) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > CAPACITY_MAX) {
       throw new ParleyError('BAD_ARGUMENT', `a join capacity is 1 to ${CAPACITY_MAX}`);
     }
   }
-  const { xorBytes, ringLanes } = payload;
+  const { xorBytes, ringLanes, shards = 1 } = payload;
+  if (!Number.isInteger(shards) || shards < 1 || shards > SHARDS_MAX) {
+    throw new ParleyError('BAD_ARGUMENT', `a join runs as 1 to ${SHARDS_MAX} shards`);
+  }
   const payloadBytes = xorBytes + 8 * ringLanes;
   const counts = [xorBytes, ringLanes].every((n) => Number.isInteger(n) && n >= 0);
   if (!counts || payloadBytes > PAYLOAD_BYTES_MAX) {
     throw new ParleyError('BAD_ARGUMENT', `a join payload is at most ${PAYLOAD_BYTES_MAX} bytes`);
   }
   const bins = binsFor(pivotCapacity);
-  const tagBits = STATISTICAL_BITS + Math.ceil(Math.log2(bins));
+  const tagBits = STATISTICAL_BITS + Math.ceil(Math.log2(bins * shards));
+  if (tagBits > TAG_BITS_MAX) {
+    throw new ParleyError('BAD_ARGUMENT', 'all shards of a join together have at most 2^23 bins');
+  }
   const okvs = okvsShape(HASHES * senderCapacity, payloadBytes + Math.ceil(tagBits / 8));
   const hintBytes = okvs.rows * okvs.valueBytes;
-  return { bins, tagBits, xorBytes, ringLanes, senderCapacity, okvs, hintBytes };
+  return { bins, tagBits, xorBytes, ringLanes, pivotCapacity, senderCapacity, okvs, hintBytes };
 }
 
 const NO_PAYLOAD = { xorBytes: 0, ringLanes: 0 } as const;

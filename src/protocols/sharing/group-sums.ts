@@ -8,17 +8,29 @@ import {
   sumSegments,
 } from '../../kernels/ring64/index.ts';
 import { bitBytes } from '../ot/types.ts';
-import { GROUP_COTS_MAX, LANES_MAX } from './limits.ts';
+import { GROUP_COTS_MAX, LANES_MAX, UNIT_GROUPS_MIN } from './limits.ts';
+import { channelWith, otWith } from './types.ts';
 import type { RingVector, Sharing } from './types.ts';
+import { receiveUnitVectors, sendUnitVectors } from './unit-vectors.ts';
 
 export interface GroupSumsInput {
   /** Number of groups, public. */
   readonly groups: number;
-  /** Group of each row, −1 for none; known to end 0 only, null at end 1. */
+  /** Group of each row, −1 for none; known to party 0 only, null at the others. */
   readonly groupOfRow: Int32Array | null;
   readonly rows: number;
   /** This end's additive shares, one vector per value. */
   readonly lanes: readonly RingVector[];
+  /** Forced for measurements and tests; by the number of groups when left out. */
+  readonly method?: GroupSumMethod;
+}
+
+/** One correlated OT per row and group, or one tree of random OTs per row. */
+export type GroupSumMethod = 'correlatedOts' | 'unitVectors';
+
+/** The cheaper method; public. */
+export function groupSumMethod(groups: number): GroupSumMethod {
+  return groups < UNIT_GROUPS_MIN ? 'correlatedOts' : 'unitVectors';
 }
 
 /** Rows [`from`, `from + rows`) of all groups: groups · rows COTs. */
@@ -28,13 +40,13 @@ interface Slice {
 }
 
 /**
- * Additive shares of every lane's sum over the rows of every group, for groups only end 0 knows.
+ * Additive shares of every lane's sum over the rows of every group, for groups only party 0 knows.
  *
- * End 0 adds up its own shares in clear; end 1's share of row r is moved under the sum of its group
- * by one correlated OT per (row, group), correction = the share (all lanes in one vector), choice =
- * [group of r is g]. Semi-honest; nobody learns anything, and the messages do not depend on
- * `groupOfRow`. Cost: rows · groups COTs from end 1 to end 0, 8 bytes per lane each, beside the
- * extension's own; meant for up to some 16 groups (protocols.md section 4, GROUP BY).
+ * Party 0 adds up its own shares in clear; every other party's are moved under the sums of their
+ * groups between it and party 0, all parties at once. By correlated OTs: one per (row, group),
+ * correction = the share (all lanes in one vector), choice = [group of r is g], 8 bytes per lane each
+ * beside the extension's own. By unit vectors: `unit-vectors.ts`. Semi-honest; nobody learns anything,
+ * and the messages do not depend on `groupOfRow`.
  *
  * @returns per lane, `groups` elements.
  * @throws ParleyError what the OT throws.
@@ -44,7 +56,7 @@ export async function groupSums(
   input: GroupSumsInput,
   cotsMax: number = GROUP_COTS_MAX,
 ): Promise<RingVector[]> {
-  const { groups, groupOfRow, rows, lanes } = input;
+  const { groups, groupOfRow, lanes } = input;
   expectInput(ctx, input);
   const count = lanes.length;
   if (count > LANES_MAX) {
@@ -57,15 +69,47 @@ export async function groupSums(
     sums.set(concat(lanes.map((lane) => sumByIndex(lane, groupOfRow, groups))));
   }
   if (count > 0) {
-    for (const slice of slicesOf(rows, groups, cotsMax)) {
-      const shares =
-        groupOfRow === null
-          ? await sendSlice(ctx, slice, groups, lanes)
-          : await receiveSlice(ctx, slice, groups, groupOfRow, count);
-      sums = addRing(sums, sumSegments(shares, groups, slice.rows, count));
-    }
+    const senders = Array.from({ length: ctx.parties - 1 }, (_, i) => i + 1);
+    const moved = await Promise.all(
+      senders
+        .filter((sender) => ctx.party === 0 || ctx.party === sender)
+        .map((sender) => moveShares(ctx, sender, input, cotsMax)),
+    );
+    for (const part of moved) sums = addRing(sums, part);
   }
   return lanes.map((_, i) => sums.slice(8 * groups * i, 8 * groups * (i + 1)));
+}
+
+/** Shares, between party 0 and one sender, of that sender's lanes summed per group. */
+async function moveShares(
+  ctx: Sharing,
+  sender: number,
+  input: GroupSumsInput,
+  cotsMax: number,
+): Promise<Uint8Array> {
+  const { groups, groupOfRow, rows, lanes } = input;
+  const method = input.method ?? groupSumMethod(groups);
+  if (method === 'unitVectors') {
+    const shape = { rows, groups, lanes: lanes.length };
+    return groupOfRow === null
+      ? sendUnitVectors(channelWith(ctx, 0), otWith(ctx, 0).sender, ctx.rng, shape, lanes)
+      : receiveUnitVectors(
+          channelWith(ctx, sender),
+          otWith(ctx, sender).receiver,
+          shape,
+          groupOfRow,
+        );
+  }
+  const count = lanes.length;
+  let sums: Uint8Array = new Uint8Array(8 * groups * count);
+  for (const slice of slicesOf(rows, groups, cotsMax)) {
+    const shares =
+      groupOfRow === null
+        ? await sendSlice(ctx, slice, groups, lanes)
+        : await receiveSlice(ctx, sender, slice, groups, groupOfRow, count);
+    sums = addRing(sums, sumSegments(shares, groups, slice.rows, count));
+  }
+  return sums;
 }
 
 /** Additive share of the sum over all rows. Local. @returns one element. */
@@ -107,12 +151,13 @@ function sendSlice(
   const once = joinLanes(rowsOf, rows);
   const delta = new Uint8Array(groups * once.length);
   for (let g = 0; g < groups; g++) delta.set(once, g * once.length);
-  return ctx.ot.sender.correlatedRing64(delta, groups * rows, lanes.length);
+  return otWith(ctx, 0).sender.correlatedRing64(delta, groups * rows, lanes.length);
 }
 
 /** End 0: chooses each row in its group. */
 function receiveSlice(
   ctx: Sharing,
+  sender: number,
   slice: Slice,
   groups: number,
   groupOfRow: Int32Array,
@@ -126,5 +171,5 @@ function receiveSlice(
     const at = group * rows + i;
     choices[at >> 3] = choices[at >> 3]! | (1 << (at & 7));
   }
-  return ctx.ot.receiver.correlatedRing64(choices, groups * rows, lanes);
+  return otWith(ctx, sender).receiver.correlatedRing64(choices, groups * rows, lanes);
 }

@@ -1,3 +1,4 @@
+export { channelWith, otWith } from './types.ts';
 export type { PublicBits, RingVector, Sharing, Wire, Word } from './types.ts';
 export { createSharing, type SharingOptions, type TripleProvider } from './gmw.ts';
 export {
@@ -36,8 +37,15 @@ export {
   selectSentinel,
   signedAtLeastPublic,
 } from './circuits.ts';
+export { createMeshTriples, type MeshTriplesOptions } from './triples.ts';
 export { addRingToWord, addWords, ringToWord } from './adder.ts';
 export { bitToRing, multiplyBit, type MuxTerm } from './mux.ts';
-export { groupSums, sumRows, type GroupSumsInput } from './group-sums.ts';
+export {
+  groupSumMethod,
+  groupSums,
+  sumRows,
+  type GroupSumMethod,
+  type GroupSumsInput,
+} from './group-sums.ts';
 export { bernoulli, discreteLaplace, type LaplaceLaw } from './noise.ts';
 export { addRing, negateRing, subRing } from '../../kernels/ring64/index.ts';

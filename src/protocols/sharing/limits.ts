@@ -5,6 +5,18 @@
 export const GROUP_COTS_MAX = 2 ** 18;
 
 /**
+ * AGREEMENT. Most leaves of one slice of unit vectors, 16 bytes each: both ends hold a few times
+ * 16 MiB while they sum them.
+ */
+export const UNIT_LEAVES_MAX = 2 ** 20;
+
+/**
+ * AGREEMENT. Groups from which on group sums go by unit vectors: one correlated OT per row and
+ * group costs 16 bytes and 0.1 µs a group, a unit vector 36 bytes and 0.1 µs a level.
+ */
+export const UNIT_GROUPS_MIN = 11;
+
+/**
  * AGREEMENT. Largest number of ANDs of one slice of noise coins (one row is never cut, so a slice
  * may hold a single row of more). Bounds memory to a few megabytes and one round to 512 KiB.
  */

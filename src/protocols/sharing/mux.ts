@@ -2,6 +2,8 @@ import { expect } from '../../core/errors.ts';
 import { addRing, flipLanes, splitLanes, type Lane } from '../../kernels/ring64/index.ts';
 import { bitBytes } from '../ot/types.ts';
 import { LANES_MAX } from './limits.ts';
+import { multiplyAmongMany } from './mux-many.ts';
+import { otWith } from './types.ts';
 import type { RingVector, Sharing, Wire } from './types.ts';
 
 // A shared bit times values, from XOR to additive shares, by correlated OT.
@@ -10,10 +12,10 @@ import type { RingVector, Sharing, Wire } from './types.ts';
 export type MuxTerm =
   /** The constant 1: the product is the bit itself. */
   | { readonly kind: 'one' }
-  /** A value one end knows; null at the other end. */
-  | { readonly kind: 'owned'; readonly owner: 0 | 1; readonly values: RingVector | null }
-  /** An additively shared value; this end's share. */
-  | { readonly kind: 'shared'; readonly share: RingVector };
+  /** A value one party knows; null at the others. */
+  | { readonly kind: 'owned'; readonly owner: number; readonly values: RingVector | null }
+  /** An additively shared value; this party's share. Public: who may hold one that is not zero. */
+  | { readonly kind: 'shared'; readonly share: RingVector; readonly holders?: readonly number[] };
 
 /** The part of each term that one end puts in as the sender of its direction. */
 interface Route {
@@ -30,7 +32,7 @@ interface Route {
  * Lindell, Schneider, Zohner, CCS 2013; ABY, NDSS 2015). A shared value is the sum of two owned
  * ones. All lanes of one direction ride on one vector OT per row; both directions
  * run at once. Semi-honest; nobody learns anything. Cost: at most `rows` COTs per direction, 8
- * bytes per lane each, beside the extension's own.
+ * bytes per lane each, beside the extension's own. More than two parties: {@link multiplyAmongMany}.
  *
  * @param bit - XOR shares. @returns one vector per term, in order.
  * @throws ParleyError what the OT throws.
@@ -47,8 +49,9 @@ export async function multiplyBit(
     const first = await multiplyBit(ctx, bit, rows, terms.slice(0, LANES_MAX));
     return [...first, ...(await multiplyBit(ctx, bit, rows, terms.slice(LANES_MAX)))];
   }
+  if (ctx.parties > 2) return multiplyAmongMany(ctx, bit, rows, terms);
   const routes = routeTerms(ctx, terms);
-  const outgoing = routes[ctx.party];
+  const outgoing = routes[ctx.party === 0 ? 0 : 1];
   const incoming = routes[ctx.party === 0 ? 1 : 0];
   const [sent, received] = await Promise.all([
     sendProducts(ctx, bit, rows, outgoing),
@@ -66,8 +69,8 @@ export async function multiplyBit(
 }
 
 /**
- * Additive shares of a shared bit (B2A): x = x0 + x1 − 2·x0·x1, one COT of one lane per row, end 0
- * sends. Cost and model of {@link multiplyBit}.
+ * Additive shares of a shared bit (B2A): x = x0 + x1 − 2·x0·x1, one COT of one lane per row, party 0
+ * sends; among n parties n·(n − 1)/2 COTs. Cost and model of {@link multiplyBit}.
  */
 export async function bitToRing(ctx: Sharing, bit: Wire, rows: number): Promise<RingVector> {
   const [ring] = await multiplyBit(ctx, bit, rows, [{ kind: 'one' }]);
@@ -85,7 +88,7 @@ function routeTerms(ctx: Sharing, terms: readonly MuxTerm[]): readonly [Route[],
     } else if (term.kind === 'owned') {
       const own = term.owner === ctx.party;
       expect(own === (term.values !== null), 'the owner alone holds an owned term');
-      routes[term.owner].push({ term: i, lane: term.values });
+      routes[term.owner === 0 ? 0 : 1].push({ term: i, lane: term.values });
     }
   });
   // Both ends know the constant 1: it rides where there are OTs already.
@@ -109,7 +112,11 @@ async function sendProducts(
     return lane;
   });
   const delta = flipLanes(lanes, bit, rows);
-  const shares = await ctx.ot.sender.correlatedRing64(delta, rows, lanes.length);
+  const shares = await otWith(ctx, 1 - ctx.party).sender.correlatedRing64(
+    delta,
+    rows,
+    lanes.length,
+  );
   return splitLanes(shares, lanes.length, rows, lanes, bit);
 }
 
@@ -120,6 +127,10 @@ async function receiveProducts(
   routes: readonly Route[],
 ): Promise<RingVector[]> {
   if (routes.length === 0) return [];
-  const shares = await ctx.ot.receiver.correlatedRing64(bit, rows, routes.length);
+  const shares = await otWith(ctx, 1 - ctx.party).receiver.correlatedRing64(
+    bit,
+    rows,
+    routes.length,
+  );
   return splitLanes(shares, routes.length, rows);
 }

@@ -30,7 +30,7 @@ export function notWire(ctx: Party, x: Wire): Wire {
 
 /** x ⊕ p for public p: one end flips. Local. */
 export function xorPublic(ctx: Party, x: Wire, p: PublicBits): Wire {
-  if (ctx.party === 1 || p === false) return x;
+  if (ctx.party !== 0 || p === false) return x;
   if (p !== true) return xorWire(x, p);
   const a = words32(x);
   const out = new Uint32Array(a.length);
@@ -69,7 +69,7 @@ export function constantWord(ctx: Party, value: PublicWord, rows: number): Word 
  * Shares of a bit known to one end: the owner holds it, the other end zeros. Local.
  * @param bits - packed, null at the other end.
  */
-export function ownedWire(ctx: Party, owner: 0 | 1, bits: Wire | null, rows: number): Wire {
+export function ownedWire(ctx: Party, owner: number, bits: Wire | null, rows: number): Wire {
   expect((ctx.party === owner) === (bits !== null), 'the owner alone holds an owned wire');
   if (bits === null) return zeroWire(rows);
   expect(bits.length === bitBytes(rows), 'a wire is bitBytes(rows) long');
@@ -79,7 +79,7 @@ export function ownedWire(ctx: Party, owner: 0 | 1, bits: Wire | null, rows: num
 /** Shares of a word of `bits` wires known to one end. Local. */
 export function ownedWord(
   ctx: Party,
-  owner: 0 | 1,
+  owner: number,
   word: Word | null,
   bits: number,
   rows: number,

@@ -1,0 +1,90 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { Channel } from '../../core/channel.ts';
+import { asParleyError } from '../../core/errors.ts';
+import type { ErrorDocument } from '../../core/errors.ts';
+import type { ProgressEvent } from '../../core/progress.ts';
+import { systemRng } from '../../core/rng.ts';
+import type { Calibration } from '../../dp/index.ts';
+import { finishRun, openMesh, runShard, setUpOts } from '../../engine/mpc/index.ts';
+import type { Mesh, OtSeeds } from '../../engine/mpc/index.ts';
+import type { LocalTable, OutputShare } from '../../engine/types.ts';
+import type { Plan, Side } from '../../sql/index.ts';
+import { portChannel } from './port-channel.ts';
+
+/** The way to one other party from inside a worker. */
+export interface PeerPort {
+  readonly port: MessagePort;
+  /** Path of the bridged channel. */
+  readonly path: string;
+}
+
+interface LaneTask {
+  readonly plan: Plan;
+  readonly side: Side;
+  readonly seeds: readonly (OtSeeds | null)[];
+  readonly sessionId: Uint8Array;
+  /** By side; null at this party's own. */
+  readonly peers: readonly (PeerPort | null)[];
+  /** Hears {@link ProgressEvent}s. */
+  readonly progress: MessagePort;
+}
+
+/** One piece of a run, done in a worker thread. */
+export type WorkerTask =
+  | {
+      readonly kind: 'setUp';
+      readonly peer: PeerPort;
+      readonly party: 0 | 1;
+      readonly k: 2 | 4;
+      readonly sessionId: Uint8Array;
+    }
+  | (LaneTask & { readonly kind: 'shard'; readonly table: LocalTable })
+  | (LaneTask & {
+      readonly kind: 'finish';
+      readonly calibration: Calibration;
+      readonly totals: Uint8Array;
+    });
+
+/** What a task gives; errors travel as documents, since a class does not survive the way. */
+export type WorkerResult =
+  { readonly value: OtSeeds | Uint8Array | OutputShare } | { readonly error: ErrorDocument };
+
+function openLane(task: LaneTask): { readonly mesh: Mesh; readonly channels: (Channel | null)[] } {
+  const { plan, side, seeds, sessionId, peers } = task;
+  const channels = peers.map((peer) => (peer === null ? null : portChannel(peer.port, peer.path)));
+  const parties = plan.sides.length;
+  return {
+    channels,
+    mesh: openMesh({ side, parties, channels, seeds, sessionId, rng: systemRng }),
+  };
+}
+
+function run(task: WorkerTask): Promise<OtSeeds | Uint8Array | OutputShare> {
+  if (task.kind === 'setUp') {
+    const { peer, party, k, sessionId } = task;
+    const channel = portChannel(peer.port, peer.path);
+    return setUpOts({ channel, party, k, sessionId, rng: systemRng });
+  }
+  const onProgress = (event: ProgressEvent): void => task.progress.postMessage(event);
+  const lane = openLane(task);
+  if (task.kind === 'finish') return finishRun({ ...task, ...lane, onProgress });
+  return runShard({ ...task, ...lane, rng: systemRng, onProgress });
+}
+
+function closePorts(task: WorkerTask): void {
+  const peers = task.kind === 'setUp' ? [task.peer] : task.peers;
+  for (const peer of peers) peer?.port.close();
+  if (task.kind !== 'setUp') task.progress.close();
+}
+
+/** The pool's entry: never throws. */
+export default async function work(task: WorkerTask): Promise<WorkerResult> {
+  try {
+    const value = await run(task);
+    return { value };
+  } catch (error) {
+    return { error: asParleyError(error).toJSON() };
+  } finally {
+    closePorts(task);
+  }
+}
