@@ -24,3 +24,10 @@ export function coordinatorUrlOf(text: string): string {
   }
   return text;
 }
+
+/** Worker threads of a query, 1 to 64. @throws InvalidArgumentError: wrong usage. */
+export function workersOf(text: string): number {
+  const workers = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  if (workers < 1 || workers > 64) throw new InvalidArgumentError('It is a number from 1 to 64.');
+  return workers;
+}

@@ -8,7 +8,7 @@ import type { ImportSummary } from '../party/index.ts';
 import { loadPartyKeys } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
 import { readPacket } from './files.ts';
-import { coordinatorUrlOf } from './options.ts';
+import { coordinatorUrlOf, workersOf } from './options.ts';
 import { print, withErrors } from './output.ts';
 import { importProgress } from './progress.ts';
 import { untilSignal } from './signals.ts';
@@ -20,6 +20,7 @@ interface PartyFlags {
   readonly state: string;
   readonly coordinator: string;
   readonly data?: string;
+  readonly workers?: number;
 }
 
 /** `parley party`: one company's node. */
@@ -35,6 +36,7 @@ export function partyCommand(): Command {
     .requiredOption('--state <dir>', 'where store and budget ledger live')
     .requiredOption('--coordinator <url>', 'such as http://127.0.0.1:7600', coordinatorUrlOf)
     .option('--data <dir>', 'import <dir>/<table>.csv of every table first')
+    .option('--workers <n>', 'shards of a query computed at once (cores)', workersOf)
     .action((flags: PartyFlags) =>
       withErrors(true, async () => {
         await runParty(flags);
@@ -64,6 +66,7 @@ async function runParty(flags: PartyFlags): Promise<void> {
     storePath,
     ledgerDirectory: join(flags.state, 'ledger'),
     coordinatorUrl: flags.coordinator,
+    ...(flags.workers === undefined ? {} : { workers: flags.workers }),
     log,
   });
   print(
