@@ -1,13 +1,11 @@
 import { wipe } from '../../core/bytes.ts';
 import type { Channel } from '../../core/channel.ts';
-import { expect } from '../../core/errors.ts';
 import { breathe } from '../../core/progress.ts';
 import { otKernel } from '../../kernels/ot/index.ts';
 import type { Arena } from '../../kernels/load.ts';
-import { BASE_RECEIVER_SEED_BYTES, BASE_SENDER_SEED_BYTES, baseReceive, baseSend } from './base.ts';
 import { correctionBytes, growPunctured, growTrees, punctureChoices } from './ggm.ts';
 import { allocateHash, hashRows, spanKey, spanOts } from './hashing.ts';
-import { bindingOf, hash } from './label.ts';
+import { hash } from './label.ts';
 import { BLOCK_BYTES, KAPPA } from './limits.ts';
 import {
   chunkBytes,
@@ -42,9 +40,11 @@ export type ReceiverChunk = (
   open: (arena: Arena, spanMax: number) => ReceiverSpan,
 ) => Promise<void>;
 
-/** Uniform bytes each end draws for one direction, before anything is sent. */
-export const SENDER_SEED_BYTES = BLOCK_BYTES + KAPPA * BASE_RECEIVER_SEED_BYTES;
-export const RECEIVER_SEED_BYTES = BASE_SENDER_SEED_BYTES;
+/** Where the tree owner's peer gets its keys: one per base OT, chosen by `choices`, a bit a byte. */
+export type ChosenKeys = (choices: Uint8Array) => Promise<Uint8Array>;
+
+/** Where the tree owner gets both keys of every base OT: 32 bytes each. */
+export type KeyPairs = () => Promise<Uint8Array>;
 
 /** What a direction's OT sender keeps of the set-up. Secret. */
 export interface SenderSetUp {
@@ -58,23 +58,20 @@ export interface SenderSetUp {
  *
  * Semi-honest SoftSpoken with k bits of Delta per tree; sources and departures in PROTOCOL.md.
  * Cost: 128 base OTs, (128/k)·(k-1)·32 bytes in; then 16/k bytes in per OT.
- * @throws ParleyError PEER_BAD_ENCODING from the base OTs.
+ * @throws ParleyError what the base OTs throw.
  */
 export async function setUpSender(
   channel: Channel,
   k: FieldBits,
-  sessionId: Uint8Array,
-  seed: Uint8Array,
+  delta: Uint8Array,
+  baseKeys: ChosenKeys,
 ): Promise<SenderSetUp> {
-  expect(seed.length === SENDER_SEED_BYTES, 'the sender draws one seed');
   const shape = shapeOf(k);
-  const binding = bindingOf(sessionId, channel.path);
-  const delta = seed.slice(0, BLOCK_BYTES);
   const choices = punctureChoices(shape, delta);
-  const keys = await baseReceive(channel, choices, binding, seed.subarray(BLOCK_BYTES));
+  const keys = await baseKeys(choices);
   const corrections = await channel.recv('trees', correctionBytes(shape));
   const leaves = growPunctured(shape, delta, keys, corrections);
-  wipe(seed, choices, keys);
+  wipe(choices, keys);
   return { delta, leaves };
 }
 
@@ -139,15 +136,11 @@ export function senderChunks(
 export async function setUpReceiver(
   channel: Channel,
   k: FieldBits,
-  sessionId: Uint8Array,
-  seed: Uint8Array,
+  baseKeys: KeyPairs,
 ): Promise<Uint8Array> {
-  expect(seed.length === RECEIVER_SEED_BYTES, 'the receiver draws one seed');
-  const shape = shapeOf(k);
-  const binding = bindingOf(sessionId, channel.path);
-  const keys = await baseSend(channel, KAPPA, binding, seed);
-  const { leaves, corrections: trees } = growTrees(shape, keys);
-  wipe(seed, keys);
+  const keys = await baseKeys();
+  const { leaves, corrections: trees } = growTrees(shapeOf(k), keys);
+  wipe(keys);
   await channel.send('trees', trees);
   return leaves;
 }
