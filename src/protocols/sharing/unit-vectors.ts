@@ -71,7 +71,7 @@ export async function sendUnitVectors(
       await breathe();
     }
     const { k0, k1 } = await ot.random(depth * n);
-    await channel.send('unit.nonce', nonce);
+    await channel.send('unit.nonce', nonce.slice());
     await channel.send('unit.levels', maskSides(sides, k0, k1, n));
     const parts: Uint8Array[] = [];
     const corrections: Uint8Array[] = [];
