@@ -188,7 +188,9 @@ async function timedRun(room: Room, expected: Expected): Promise<Run> {
     const near = (i: number, exact: number): boolean =>
       Math.abs(Number(cells[i]?.value) - exact) <= 20 * Number(cells[i]?.interval?.half_width);
     if (!near(first, expected.users[c]!) || !near(first + 1, expected.cents[c]! / 100)) {
-      throw new Error(`group ${c} is further from the exact answer than noise explains: ${JSON.stringify(cells)} ${expected.users[c]!} ${expected.cents[c]!}`);
+      throw new Error(
+        `group ${c} is further from the exact answer than noise explains: ${JSON.stringify(cells)} ${expected.users[c]!} ${expected.cents[c]!}`,
+      );
     }
   }
   if (answer.rows.length !== CAMPAIGNS * CATEGORIES) throw new Error('a group is missing');

@@ -27,13 +27,15 @@ export interface EngineRoomOptions {
   /** One per party. */
   readonly rngs?: readonly Rng[];
   readonly links?: MemoryMesh;
+  /** Fresh unless a test pins bytes. */
+  readonly sessionId?: Uint8Array;
 }
 
 export async function engineRoom(options: EngineRoomOptions = {}): Promise<EngineRoom> {
   const { parties = 2, k = 4 } = options;
   const links = options.links ?? memoryMesh(parties, undefined, 'test', false);
   const rngs = options.rngs ?? Array.from({ length: parties }, () => systemRng);
-  const sessionId = systemRng(32);
+  const sessionId = options.sessionId ?? systemRng(32);
   const sides = Array.from({ length: parties }, (_, side) => side);
   const seeds = await runAll(links, (side) =>
     Promise.all(
