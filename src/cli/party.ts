@@ -91,7 +91,7 @@ async function importAll(
   data: string,
   storePath: string,
 ): Promise<readonly ImportSummary[]> {
-  const { importCsv } = await import('../party/index.ts');
+  const { importTable } = await import('../party/index.ts');
   const tables = policy.parties.find((p) => p.name === flags.party)?.tables ?? {};
   const summaries: ImportSummary[] = [];
   for (const [tableName, table] of Object.entries(tables)) {
@@ -111,7 +111,7 @@ async function importAll(
       storePath,
       onProgress: importProgress(tableName),
     };
-    summaries.push(await importCsv(options));
+    summaries.push(await importTable(options));
   }
   return summaries;
 }

@@ -10,7 +10,7 @@ import { fromHex } from '../../src/core/bytes.ts';
 import type { LocalTable } from '../../src/engine/types.ts';
 import { runLocalStage } from '../../src/party/local/index.ts';
 import type { Store } from '../../src/party/store/index.ts';
-import { importCsv, openStore } from '../../src/party/store/index.ts';
+import { importTable, openStore } from '../../src/party/store/index.ts';
 import { planQuery } from '../../src/sql/index.ts';
 import type { Policy } from '../../src/policy/types.ts';
 import type { EngineRoom } from '../support/engine.ts';
@@ -46,7 +46,7 @@ async function importRoom(
     writeCsv(file, policy, tableName, rows[tableName]);
     const storePath = join(folder, `${party.name}.duckdb`);
     const salt = fromHex(policy.identifier_salt, 32);
-    await importCsv({ file, tableName, table, salt, storePath });
+    await importTable({ file, tableName, table, salt, storePath });
     stores.set(party.name, await openStore(storePath, { readOnly: true }));
   }
   return stores;

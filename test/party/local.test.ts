@@ -9,7 +9,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../../src/core/bytes.ts';
 import type { LocalTable } from '../../src/engine/types.ts';
 import { runLocalStage } from '../../src/party/local/index.ts';
-import { importCsv, openStore, unitHasher } from '../../src/party/store/index.ts';
+import { importTable, openStore, unitHasher } from '../../src/party/store/index.ts';
 import type { Store } from '../../src/party/store/index.ts';
 import type { Policy, TablePolicy } from '../../src/policy/types.ts';
 import type {
@@ -67,7 +67,7 @@ async function storeOf(rows: readonly Row[]): Promise<Store> {
   const storePath = join(ROOT, `${stores.length}.duckdb`);
   const file = join(ROOT, 't.csv');
   writeFileSync(file, csvOf(rows));
-  await importCsv({ file, tableName: 't', table: TABLE, salt: SALT, storePath });
+  await importTable({ file, tableName: 't', table: TABLE, salt: SALT, storePath });
   const store = await openStore(storePath, { readOnly: true });
   stores.push(store);
   return store;

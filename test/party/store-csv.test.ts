@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { CsvScanner } from '../../src/party/store/csv.ts';
+import { CsvScanner } from '../../src/party/store/sources/csv.ts';
 
 interface Read {
   readonly rows: readonly (readonly string[])[];

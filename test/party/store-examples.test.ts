@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { importCsv, openStore } from '../../src/party/store/index.ts';
+import { importTable, openStore } from '../../src/party/store/index.ts';
 import type { ImportSummary } from '../../src/party/store/index.ts';
 import { parsePolicyDraft } from '../../src/policy/index.ts';
 
@@ -23,7 +23,7 @@ async function importExample(name: string) {
   for (const party of draft.parties) {
     for (const [tableName, table] of Object.entries(party.tables)) {
       const file = join(EXAMPLES, name, 'data', party.name, `${tableName}.csv`);
-      summaries[tableName] = await importCsv({ file, tableName, table, salt: SALT, storePath });
+      summaries[tableName] = await importTable({ file, tableName, table, salt: SALT, storePath });
     }
   }
   const [shopgood, newsnow] = draft.parties;

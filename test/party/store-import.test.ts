@@ -18,7 +18,7 @@ import { takeLock } from '../../src/party/lock.ts';
 import {
   BadRowsError,
   formatProblem,
-  importCsv,
+  importTable,
   openStore,
   unitHasher,
 } from '../../src/party/store/index.ts';
@@ -66,7 +66,7 @@ interface Import {
 function importText(body: string | Uint8Array, options: Import = {}): Promise<ImportSummary> {
   const file = join(dir, 'purchases.csv');
   writeFileSync(file, body);
-  return importCsv({
+  return importTable({
     file,
     tableName: 'purchases',
     table: TABLE,
@@ -191,7 +191,7 @@ describe('a good file', () => {
     const file = join(dir, 'p.csv');
     writeFileSync(file, body);
     const options = { file, tableName: 'purchases', table: TABLE, salt: SALT, storePath };
-    const summary = await importCsv({ ...options, onProgress: (e) => seen.push(e.done) });
+    const summary = await importTable({ ...options, onProgress: (e) => seen.push(e.done) });
     expect(summary).toMatchObject({ rows: 5000, users: 100, usersOverBound: 100 });
     expect(seen.length).toBeGreaterThan(3);
     expect(seen.at(-1)).toBe(body.length);
@@ -346,9 +346,9 @@ describe('bad files', () => {
 
   it('a file that is not there, or is a folder', async () => {
     const options = { tableName: 'purchases', table: TABLE, salt: SALT, storePath };
-    const missing = await failure(importCsv({ ...options, file: join(dir, 'none.csv') }));
+    const missing = await failure(importTable({ ...options, file: join(dir, 'none.csv') }));
     expect(missing.code).toBe('FILE_NOT_FOUND');
-    expect((await failure(importCsv({ ...options, file: dir }))).code).toBe('DATA_BAD_FILE');
+    expect((await failure(importTable({ ...options, file: dir }))).code).toBe('DATA_BAD_FILE');
     expect(readdirSync(dir)).toEqual([]);
   });
 

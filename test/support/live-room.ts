@@ -8,7 +8,7 @@ import type { Coordinator } from '../../src/coordinator/index.ts';
 import { startCoordinator } from '../../src/coordinator/index.ts';
 import { fromHex } from '../../src/core/bytes.ts';
 import type { PartyNode } from '../../src/party/index.ts';
-import { importCsv, startParty } from '../../src/party/index.ts';
+import { importTable, startParty } from '../../src/party/index.ts';
 import type { AnalystKeys, PartyKeys } from '../../src/policy/index.ts';
 import { generateAnalystKeys, generatePartyKeys, signPolicy } from '../../src/policy/index.ts';
 import type { Policy, PolicyPacket } from '../../src/policy/types.ts';
@@ -89,7 +89,7 @@ export async function liveRoom(
       const file = join(dir, `${tableName}.csv`);
       writeCsv(file, policy, tableName, rows[tableName] ?? []);
       const salt = fromHex(policy.identifier_salt, 32);
-      await importCsv({
+      await importTable({
         file,
         tableName,
         table,

@@ -19,6 +19,8 @@ export interface DatabaseOptions {
   readonly memoryMb: number;
   /** A second store to read from, attached read-only as `old`. */
   readonly attach?: string;
+  /** Folder for what does not fit into memory; without it nothing spills. */
+  readonly spill?: string;
 }
 
 /** An SQL string literal. The only free text that ever enters a statement is the caller's path. */
@@ -27,7 +29,7 @@ export function sqlString(text: string): string {
 }
 
 /**
- * Opens a database that spills nothing to disk, loads no extension and, once it is open, reaches
+ * Opens a database that spills nowhere but where it is told, loads no extension and, once it is open, reaches
  * no other file. Every setting is then locked.
  *
  * @throws ParleyError STORAGE_FAILED when the file cannot be opened.
@@ -40,7 +42,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
       memory_limit: `${options.memoryMb}MB`,
-      temp_directory: '',
+      temp_directory: options.spill ?? '',
     });
     const connection = await instance.connect();
     if (options.attach !== undefined) {

@@ -1,5 +1,5 @@
 /** A party's own data: CSV in, units and coded integers in one DuckDB file. */
-export { importCsv } from './import.ts';
+export { importTable } from './import.ts';
 export type { ImportOptions, ImportSummary } from './import.ts';
 export { BadRowsError, formatProblem } from './problems.ts';
 export type { ImportProblem } from './problems.ts';

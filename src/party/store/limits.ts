@@ -8,17 +8,17 @@ export interface ImportLimits {
   readonly fieldsMax: number;
   /** Problems listed in a {@link BadRowsError}; the total is always counted. */
   readonly problemsListed: number;
-  /** Memory DuckDB may use while it sorts the coded rows; nothing spills to disk. */
+  /** Memory DuckDB may use while it sorts the coded rows; what is more goes to disk. */
   readonly databaseMemoryMb: number;
 }
 
-/** LOCAL. What {@link importCsv} uses when its caller says nothing. */
+/** LOCAL. What {@link importTable} uses when its caller says nothing. */
 export const IMPORT_LIMITS: ImportLimits = {
   rowsMax: 100_000_000,
   recordBytesMax: 1 << 20,
   fieldsMax: 20_000,
   problemsListed: 20,
-  databaseMemoryMb: 2048,
+  databaseMemoryMb: 384,
 };
 
 /** AGREEMENT. Coded decimals and integers are below this in magnitude: twelve digits. */

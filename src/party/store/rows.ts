@@ -3,22 +3,24 @@ import { concat, utf8 } from '../../core/bytes.ts';
 import type { TablePolicy } from '../../policy/types.ts';
 import { cellCoder } from './cells.ts';
 import type { CellCoder } from './cells.ts';
-import type { CsvRecord } from './csv.ts';
 import { normaliseIdentifier, unitHasher, UNIT_BYTES } from './identifiers.ts';
 import type { TableLayout } from './layout.ts';
 import { CHUNK_ROWS } from './limits.ts';
 import type { ProblemList } from './problems.ts';
+import type { SourceRow } from './sources/index.ts';
 
 /** Domain of the row keys, apart from every identifier kind. */
 const ROW_DOMAIN = utf8('row\0');
 
-/** Turns CSV records into coded rows and hands them on a chunk at a time. */
+/** Turns rows of a file into coded rows and hands them on a chunk at a time. */
 export interface RowBuilder {
-  add(record: CsvRecord): void;
+  add(row: SourceRow): void;
   /** Hands on the rows that do not fill a chunk. */
   flush(): void;
   /** Rows left out because their identifier is empty. */
   readonly unmatchable: number;
+  /** Rows whose identifier is hashed in another form than it was written. */
+  readonly normalised: number;
   /** Well-formed rows kept so far. */
   readonly rows: number;
 }
@@ -56,25 +58,24 @@ function rowKeyer(salt: Uint8Array, columns: number) {
 }
 
 /**
- * @param indexOf - where each needed column stands in the file.
+ * A source row's first text is the identifier, then come the layout's columns in order.
+ *
  * @param hand - takes a chunk: units, then the two words of the row keys and the coded columns.
  */
 export function rowBuilder(options: {
   readonly table: TablePolicy;
   readonly layout: TableLayout;
   readonly salt: Uint8Array;
-  readonly indexOf: ReadonlyMap<string, number>;
   readonly problems: ProblemList;
   readonly hand: (
     units: readonly Uint8Array[],
     columns: readonly (readonly (number | null)[])[],
   ) => void;
 }): RowBuilder {
-  const { table, layout, salt, indexOf, problems, hand } = options;
+  const { table, layout, salt, problems, hand } = options;
   const unitColumn = table.privacy_unit_column;
-  const unitIndex = indexOf.get(unitColumn.name) ?? -1;
-  const targets: readonly Target[] = layout.columns.map((name) => ({
-    index: indexOf.get(name) ?? -1,
+  const targets: readonly Target[] = layout.columns.map((name, i) => ({
+    index: i + 1,
     name,
     code: cellCoder(table.columns[name]!),
   }));
@@ -85,6 +86,7 @@ export function rowBuilder(options: {
   let columns: (number | null)[][] = [];
   let rows = 0;
   let unmatchable = 0;
+  let rewritten = 0;
 
   const start = (): void => {
     units = [];
@@ -95,11 +97,11 @@ export function rowBuilder(options: {
     start();
   };
   /** Codes every cell, so that one reading of the file finds every problem. */
-  const codeCells = (record: CsvRecord): void => {
+  const codeCells = (source: SourceRow): void => {
     for (let i = 0; i < targets.length; i += 1) {
       const { index, name, code } = targets[i]!;
-      const coded = code(record.text(index));
-      if (typeof coded === 'string') problems.add(record.line, name, coded);
+      const coded = code(source.text(index));
+      if (typeof coded === 'string') problems.add(source.line, name, coded);
       else row[i] = coded;
     }
   };
@@ -115,21 +117,28 @@ export function rowBuilder(options: {
 
   start();
   return {
-    add(record) {
-      const normalised = normaliseIdentifier(unitColumn.kind, record.text(unitIndex));
+    add(source) {
+      const raw = source.text(0);
+      const normalised = normaliseIdentifier(unitColumn.kind, raw);
       if (normalised === null) {
         const what = { email: 'an e-mail address', phone: 'an E.164 phone number', exact: 'valid' };
-        problems.add(record.line, unitColumn.name, `not ${what[unitColumn.kind]}`);
+        problems.add(source.line, unitColumn.name, `not ${what[unitColumn.kind]}`);
       }
-      codeCells(record);
+      codeCells(source);
       if (normalised === '') unmatchable += 1;
-      else rows += 1;
+      else {
+        rows += 1;
+        if (normalised !== raw) rewritten += 1;
+      }
       // Once a problem is found nothing will be imported: only the checking goes on.
       if (normalised !== null && normalised !== '' && problems.total === 0) keep(normalised);
     },
     flush,
     get unmatchable() {
       return unmatchable;
+    },
+    get normalised() {
+      return rewritten;
     },
     get rows() {
       return rows;

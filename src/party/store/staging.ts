@@ -1,6 +1,15 @@
 import type { DuckDBAppender } from '@duckdb/node-api';
 import { createHash } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { toHex } from '../../core/bytes.ts';
 import { ParleyError } from '../../core/errors.ts';
@@ -23,8 +32,9 @@ export interface StagedTable {
 }
 
 /**
- * A new store file beside the old one. Rows gather in memory; {@link Staging.finish} sorts them
- * into the file, copies the old store's other tables, and puts the file in the old one's place.
+ * A new store file beside the old one. Rows gather in memory, and beyond the limit in a folder
+ * beside the file, which holds units and coded values like the file itself and is removed whatever
+ * happens; {@link Staging.finish} sorts them into the file, copies the old store's other tables, and puts the file in the old one's place.
  */
 export interface Staging {
   readonly append: (
@@ -39,8 +49,11 @@ export interface Staging {
   discard(): void;
 }
 
+const spillOf = (path: string): string => `${path}.spill`;
+
 function removeFile(path: string): void {
   for (const file of [path, `${path}.wal`]) rmSync(file, { force: true });
+  rmSync(spillOf(path), { force: true, recursive: true });
 }
 
 function syncPath(path: string): void {
@@ -141,7 +154,7 @@ async function prepare(
   await connection.run(CATALOG_SQL);
   const id = old ? await copyOthers(database, layout.table) : 0;
   const columns = layout.columns.map((_, i) => `, c${i} DOUBLE`).join('');
-  // A temporary table lives in memory, for nothing may spill.
+  // A temporary table: it is in memory, and in the spill folder beyond that, but never in the store.
   await connection.run(`CREATE TEMP TABLE staged (unit BLOB, k0 DOUBLE, k1 DOUBLE ${columns})`);
   return { id, appender: await connection.createAppender('staged', null, 'temp') };
 }
@@ -169,7 +182,9 @@ export async function openStaging(
   };
   try {
     const attach = old ? { attach: storePath } : {};
-    const database = await openDatabase({ path, readOnly: false, memoryMb, ...attach });
+    const spill = spillOf(path);
+    mkdirSync(spill, { mode: 0o700 });
+    const database = await openDatabase({ path, readOnly: false, memoryMb, spill, ...attach });
     open = database;
     chmodSync(path, 0o600);
     const { id, appender } = await guarded('the store cannot be prepared', () =>
@@ -180,7 +195,7 @@ export async function openStaging(
         try {
           appender.appendDataChunk(makeChunk(units, columns));
         } catch (error) {
-          throw new ParleyError('STORAGE_FAILED', 'the rows do not fit into memory', {}, error);
+          throw new ParleyError('STORAGE_FAILED', 'the rows could not be put aside', {}, error);
         }
       },
       finish: (maxRowsPerUser) =>
@@ -201,6 +216,7 @@ export async function openStaging(
         }),
       commit() {
         close();
+        rmSync(spillOf(path), { force: true, recursive: true });
         syncPath(path);
         renameSync(path, storePath);
         syncPath(dirname(storePath));

@@ -18,7 +18,7 @@ export interface StoredTable {
   readonly sqlColumns: ReadonlyMap<string, string>;
   readonly rows: number;
   readonly users: number;
-  /** Lower-case hex; names the content. See {@link importCsv}. */
+  /** Lower-case hex; names the content. See {@link importTable}. */
   readonly datasetDigest: string;
 }
 
