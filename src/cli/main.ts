@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { coordinatorCommand } from './coordinator.ts';
+import { dataCommand } from './data.ts';
 import { demoCommand } from './demo.ts';
 import { keygenCommand } from './keygen.ts';
 import { EXIT_USAGE } from './output.ts';
@@ -23,6 +24,7 @@ const program = new Command('parley')
   .addCommand(demoCommand())
   .addCommand(keygenCommand())
   .addCommand(policyCommand())
+  .addCommand(dataCommand())
   .addCommand(partyCommand())
   .addCommand(coordinatorCommand())
   .addCommand(queryCommand())

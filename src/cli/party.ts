@@ -1,16 +1,15 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { pino } from 'pino';
-import { fromHex } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
 import type { ImportSummary } from '../party/index.ts';
 import { loadPartyKeys } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
+import { findTableFile, importFile } from './data.ts';
 import { readPacket } from './files.ts';
 import { coordinatorUrlOf, workersOf } from './options.ts';
 import { print, withErrors } from './output.ts';
-import { importProgress } from './progress.ts';
 import { untilSignal } from './signals.ts';
 
 interface PartyFlags {
@@ -27,7 +26,7 @@ interface PartyFlags {
 export function partyCommand(): Command {
   return new Command('party')
     .description(
-      "run a company's node: imports its CSV files, joins the room, answers vetted queries.\n" +
+      "run a company's node: imports its files, joins the room, answers vetted queries.\n" +
         'Prints one line of JSON when it is ready; logs go to stderr. SIGTERM stops it.',
     )
     .requiredOption('--policy <packet>', 'the signed policy packet')
@@ -35,7 +34,10 @@ export function partyCommand(): Command {
     .requiredOption('--keys <file>', 'its key file (parley keygen party)')
     .requiredOption('--state <dir>', 'where store and budget ledger live')
     .requiredOption('--coordinator <url>', 'such as http://127.0.0.1:7600', coordinatorUrlOf)
-    .option('--data <dir>', 'import <dir>/<table>.csv of every table first')
+    .option(
+      '--data <dir>',
+      'import <dir>/<table>.csv (or .parquet, .json, .jsonl) of every table first',
+    )
     .option('--workers <n>', 'shards of a query computed at once (cores)', workersOf)
     .action((flags: PartyFlags) =>
       withErrors(true, async () => {
@@ -91,27 +93,11 @@ async function importAll(
   data: string,
   storePath: string,
 ): Promise<readonly ImportSummary[]> {
-  const { importTable } = await import('../party/index.ts');
   const tables = policy.parties.find((p) => p.name === flags.party)?.tables ?? {};
   const summaries: ImportSummary[] = [];
   for (const [tableName, table] of Object.entries(tables)) {
-    const file = join(data, `${tableName}.csv`);
-    if (!existsSync(file)) {
-      throw new ParleyError('FILE_NOT_FOUND', `there is no ${tableName}.csv in the data folder`, {
-        party: flags.party,
-        hint: 'each table of the policy needs <table>.csv with a header line',
-      });
-    }
-    const salt = fromHex(policy.identifier_salt, 32);
-    const options = {
-      file,
-      tableName,
-      table,
-      salt,
-      storePath,
-      onProgress: importProgress(tableName),
-    };
-    summaries.push(await importTable(options));
+    const file = await findTableFile(data, tableName, flags.party);
+    summaries.push(await importFile({ policy, file, tableName, table, storePath }));
   }
   return summaries;
 }

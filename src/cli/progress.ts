@@ -1,5 +1,3 @@
-import { tell } from './output.ts';
-
 /** One stage of one party in a running query. */
 export interface ProgressLine {
   readonly who: string;
@@ -97,14 +95,27 @@ function byteCount(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-/** One line per tenth of a long import. */
-export function importProgress(
-  tableName: string,
-): (event: { readonly done: number; readonly total: number }) => void {
-  let next = 0.1;
-  return ({ done, total }) => {
-    if (total === 0 || done / total < next) return;
-    tell(`${tableName}: ${Math.round((100 * done) / total)}% of ${byteCount(total)} read`);
-    next = done / total + 0.1;
+/** Shows a file being read: one rewritten bar on a terminal, a line per tenth elsewhere. */
+export function readProgress(
+  name: string,
+  terminal: ProgressTerminal = process.stderr,
+): {
+  readonly onProgress: (event: { readonly done: number; readonly total: number }) => void;
+  end(): void;
+} {
+  const shows = terminal.isTTY === true;
+  const step = shows ? 1 / 200 : 1 / 10;
+  const display = shows ? rewrittenLine(terminal) : null;
+  let next = step;
+  return {
+    onProgress({ done, total }) {
+      const part = total === 0 ? 1 : done / total;
+      if (total === 0 || part < next) return;
+      next = part + step;
+      const percent = `${Math.floor(100 * part)}% read`;
+      if (display === null) terminal.write(`${name}: ${percent}\n`);
+      else display.update([{ who: name, stage: percent, done, total, bytesSent: null }]);
+    },
+    end: () => display?.end(),
   };
 }

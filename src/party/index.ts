@@ -3,5 +3,5 @@ export { Ledger } from './ledger/index.ts';
 export { expectOwnKeys, startParty } from './node.ts';
 export type { PartyNode, PartyOptions } from './node.ts';
 export { SOFTWARE } from './session.ts';
-export { formatProblem, importTable } from './store/index.ts';
-export type { ImportProblem, ImportSummary } from './store/index.ts';
+export { describeFile, formatProblem, importTable, SOURCE_ENDINGS } from './store/index.ts';
+export type { DescribedFile, ImportProblem, ImportSummary } from './store/index.ts';

@@ -9,7 +9,12 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { ParleyError } from '../../src/core/errors.ts';
 import type { TablePolicy } from '../../src/policy/types.ts';
 import type { ImportSummary } from '../../src/party/store/index.ts';
-import { BadRowsError, formatProblem, importTable } from '../../src/party/store/index.ts';
+import {
+  BadRowsError,
+  describeFile,
+  formatProblem,
+  importTable,
+} from '../../src/party/store/index.ts';
 import { JsonObjects } from '../../src/party/store/sources/json-objects.ts';
 
 const SALT = Uint8Array.from({ length: 32 }, (_, i) => i);
@@ -252,5 +257,71 @@ describe('a bad Parquet file', () => {
       't.parquet:1: spent: more than 2 digits after the point',
     ]);
     expect(existsSync(join(dir, 't.parquet.duckdb'))).toBe(false);
+  });
+});
+
+describe('describing a file', () => {
+  it('names types, ranges and small domains, and no identifier', async () => {
+    const described = async (name: string, body: string | null) => {
+      if (body !== null) writeFileSync(join(dir, name), body);
+      return describeFile(join(dir, name));
+    };
+    await parquet('t.parquet', ROWS_SQL);
+    const csv = await described('t.csv', CSV);
+    expect(csv).toEqual({
+      rows: 4,
+      badRows: 0,
+      columns: [
+        {
+          name: 'email',
+          likely: 'email',
+          empty: 1,
+          scale: null,
+          min: null,
+          max: null,
+          values: null,
+        },
+        {
+          name: 'day',
+          likely: 'date',
+          empty: 0,
+          scale: null,
+          min: '2024-02-29',
+          max: '2026-12-31',
+          values: null,
+        },
+        {
+          name: 'spent',
+          likely: 'decimal',
+          empty: 1,
+          scale: 2,
+          min: '-0.01',
+          max: '99999999.99',
+          values: null,
+        },
+        {
+          name: 'kind',
+          likely: 'text',
+          empty: 0,
+          scale: null,
+          min: null,
+          max: null,
+          values: ['home', 'it,"s', 'é'],
+        },
+        // The CSV writes one truth value as 1, which is no word for a boolean everywhere.
+        expect.objectContaining({ name: 'member', likely: 'text', empty: 1 }),
+      ],
+    });
+    const objects = OBJECTS.map((object) => JSON.stringify(object)).join('\n');
+    for (const other of [await described('t.jsonl', objects), await described('t.parquet', null)]) {
+      expect(other.rows).toBe(4);
+      expect(other.columns.map(({ name, likely }) => [name, likely])).toEqual([
+        ['email', 'email'],
+        ['day', 'date'],
+        ['spent', 'decimal'],
+        ['kind', 'text'],
+        ['member', 'boolean'],
+      ]);
+    }
   });
 });

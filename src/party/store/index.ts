@@ -1,6 +1,9 @@
-/** A party's own data: CSV in, units and coded integers in one DuckDB file. */
+/** A party's own data: files in, units and coded integers in one DuckDB file. */
 export { importTable } from './import.ts';
 export type { ImportOptions, ImportSummary } from './import.ts';
+export { describeFile } from './describe.ts';
+export type { DescribedColumn, DescribedFile } from './describe.ts';
+export { SOURCE_ENDINGS } from './sources/index.ts';
 export { BadRowsError, formatProblem } from './problems.ts';
 export type { ImportProblem } from './problems.ts';
 export { openStore } from './store.ts';

@@ -34,7 +34,8 @@ export interface StagedTable {
 /**
  * A new store file beside the old one. Rows gather in memory, and beyond the limit in a folder
  * beside the file, which holds units and coded values like the file itself and is removed whatever
- * happens; {@link Staging.finish} sorts them into the file, copies the old store's other tables, and puts the file in the old one's place.
+ * happens; {@link Staging.finish} sorts them into the file, which has the old store's other tables
+ * already, and {@link Staging.commit} puts it in the old one's place.
  */
 export interface Staging {
   readonly append: (

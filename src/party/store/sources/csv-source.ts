@@ -1,4 +1,5 @@
 import { READ_BYTES } from '../limits.ts';
+import type { ImportLimits } from '../limits.ts';
 import { CsvScanner } from './csv.ts';
 import type { CsvRecord } from './csv.ts';
 import type { SourceRequest } from './source.ts';
@@ -20,7 +21,7 @@ function readHeader(file: string, record: CsvRecord, needed: readonly string[]):
 }
 
 /** The names in a header record. */
-export function headerOf(record: CsvRecord): readonly string[] {
+function headerOf(record: CsvRecord): readonly string[] {
   return Array.from({ length: record.fields }, (_, i) => record.text(i).trim());
 }
 
@@ -56,4 +57,23 @@ export async function readCsv(request: SourceRequest): Promise<void> {
   await readBlocks(request, READ_BYTES, (block, last) => scanner.push(block, last));
   // A file of a byte order mark alone has no record.
   if ((at as readonly number[] | null) === null) throw badFile(file, 'the file is empty');
+}
+
+/** The names in the header. @throws ParleyError as {@link readCsv}. */
+export async function csvColumns(file: string, limits: ImportLimits): Promise<readonly string[]> {
+  let names: readonly string[] = [];
+  const onBad = (_line: number, reason: string): void => {
+    if (names.length === 0) throw badFile(file, `the header is malformed: ${reason}`);
+  };
+  const scanner = new CsvScanner(
+    limits,
+    (record) => {
+      if (names.length === 0) names = headerOf(record);
+    },
+    onBad,
+  );
+  await readBlocks({ file, onProgress: undefined }, READ_BYTES, (block, last) => {
+    if (names.length === 0) scanner.push(block, last);
+  });
+  return names;
 }

@@ -50,7 +50,7 @@ export class JsonObjects {
     let i = this.#first && block[0] === 0xef && block[1] === 0xbb && block[2] === 0xbf ? 3 : 0;
     this.#first &&= block.length === 0;
     let start = 0;
-    for (; i < block.length && !this.#halted; i += 1) {
+    for (; i < block.length && !this.#over(); i += 1) {
       const byte = block[i]!;
       if (byte === LF) this.#line += 1;
       if (this.#depth > 0) {
@@ -63,9 +63,13 @@ export class JsonObjects {
         this.#step(byte);
       }
     }
-    if (this.#halted) return;
+    if (this.#over()) return;
     if (this.#depth > 0) this.#keep(block.subarray(start));
     if (last) this.#end();
+  }
+
+  #over(): boolean {
+    return this.#halted;
   }
 
   /** One byte of an object; true when it closes it. */

@@ -1,12 +1,16 @@
 import { asParleyError } from '../../../core/errors.ts';
 import { parseJsonStrict } from '../../../policy/index.ts';
 import { READ_BYTES } from '../limits.ts';
+import type { ImportLimits } from '../limits.ts';
 import { JsonObjects } from './json-objects.ts';
 import type { SourceRequest } from './source.ts';
 import { badFile, readBlocks } from './source.ts';
 
 /** LOCAL. A row is flat; what else an object holds beside it is not looked at. */
 const DEPTH_MAX = 16;
+
+/** LOCAL. Objects whose keys are taken for the file's columns. */
+const KEYS_FROM_OBJECTS = 1_000;
 
 /**
  * The text that a CSV cell with this value would hold; null for what is no cell.
@@ -68,6 +72,27 @@ export async function readJson(request: SourceRequest): Promise<void> {
   if (rows > 0 && problems === 0 && missing !== undefined) {
     throw badFile(file, `column ${missing} is missing`, 'no object of the file has this key');
   }
+}
+
+/** The keys of the first objects, in the order they appear. @throws ParleyError as {@link readJson}. */
+export async function jsonColumns(file: string, limits: ImportLimits): Promise<readonly string[]> {
+  const names = new Set<string>();
+  let left = KEYS_FROM_OBJECTS;
+  const objects = new JsonObjects({
+    objectBytesMax: limits.recordBytesMax,
+    onObject(bytes) {
+      left -= 1;
+      const parsed = left >= 0 ? parseObject(bytes, limits.recordBytesMax) : '';
+      if (typeof parsed === 'string') return;
+      for (const [name, value] of Object.entries(parsed))
+        if (cellText(value) !== null) names.add(name);
+    },
+    onProblem: () => undefined,
+  });
+  await readBlocks({ file, onProgress: undefined }, READ_BYTES, (block, last) => {
+    if (left > 0) objects.push(block, last);
+  });
+  return [...names];
 }
 
 function parseObject(

@@ -13,8 +13,14 @@ const MEMORY_MB = 256;
 const PATTERN = /[*?[\]{}]/;
 
 /** Types whose text is a cell; the others are lists, structs and bytes. */
-const SCALAR =
-  /^(VARCHAR|BOOLEAN|DATE|TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|UTINYINT|USMALLINT|UINTEGER|UBIGINT|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|TIMESTAMP|UUID|ENUM\(.*\))$/;
+const SCALAR = new RegExp(
+  `^(${[
+    'VARCHAR|BOOLEAN|DATE|TIMESTAMP|UUID|FLOAT|DOUBLE',
+    'U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)',
+    'DECIMAL\\(\\d+,\\d+\\)',
+    'ENUM\\(.*\\)',
+  ].join('|')})$`,
+);
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
@@ -112,4 +118,11 @@ function handRows(
   for (let r = 0; r < rowCount; r += 1) {
     onRow({ line: before + r + 1, text: (index) => texts[index]![r]! });
   }
+}
+
+/** The columns that hold single values. @throws ParleyError as {@link readParquet}. */
+export function parquetColumns(file: string): Promise<readonly string[]> {
+  return withParquet(file, (_connection, _from, columns) =>
+    Promise.resolve(columns.filter(({ type }) => SCALAR.test(type)).map(({ name }) => name)),
+  );
 }
