@@ -65,7 +65,9 @@ describe('joins of three tables', () => {
   });
 
   it('pin their digest', () => {
-    expect(planDigest(plan)).toMatchInlineSnapshot(`"fce7e856d78d9702f396286efce9ccd14870dace53f357f65b770f68b7445783"`);
+    expect(planDigest(plan)).toMatchInlineSnapshot(
+      `"fce7e856d78d9702f396286efce9ccd14870dace53f357f65b770f68b7445783"`,
+    );
   });
 });
 
