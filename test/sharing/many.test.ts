@@ -156,7 +156,7 @@ describe('the plain result', () => {
       runs,
     ));
 
-  it.each(['correlatedOts', 'unitVectors'] as const)('of group sums by %s', (method) =>
+  it.each(['correlatedOts', 'unitVectors', 'sorted'] as const)('of group sums by %s', (method) =>
     fc.assert(
       fc.asyncProperty(
         counts,

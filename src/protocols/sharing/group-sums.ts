@@ -8,7 +8,14 @@ import {
   sumSegments,
 } from '../../kernels/ring64/index.ts';
 import { bitBytes } from '../ot/types.ts';
-import { GROUP_COTS_MAX, LANES_MAX, UNIT_GROUPS_MIN } from './limits.ts';
+import {
+  GROUP_COTS_MAX,
+  LANES_MAX,
+  SORTED_GROUPS_MIN,
+  SORTED_LANES_MAX,
+  UNIT_GROUPS_MIN,
+} from './limits.ts';
+import { receiveSorted, sendSorted } from './sorted-sums.ts';
 import { channelWith, otWith } from './types.ts';
 import type { RingVector, Sharing } from './types.ts';
 import { receiveUnitVectors, sendUnitVectors } from './unit-vectors.ts';
@@ -25,12 +32,13 @@ export interface GroupSumsInput {
   readonly method?: GroupSumMethod;
 }
 
-/** One correlated OT per row and group, or one tree of random OTs per row. */
-export type GroupSumMethod = 'correlatedOts' | 'unitVectors';
+/** One correlated OT per row and group, one tree of random OTs per row, or switching networks. */
+export type GroupSumMethod = 'correlatedOts' | 'unitVectors' | 'sorted';
 
-/** The cheaper method; public. */
+/** The cheapest method; public. */
 export function groupSumMethod(groups: number): GroupSumMethod {
-  return groups < UNIT_GROUPS_MIN ? 'correlatedOts' : 'unitVectors';
+  if (groups < UNIT_GROUPS_MIN) return 'correlatedOts';
+  return groups < SORTED_GROUPS_MIN ? 'unitVectors' : 'sorted';
 }
 
 /** Rows [`from`, `from + rows`) of all groups: groups · rows COTs. */
@@ -45,8 +53,8 @@ interface Slice {
  * Party 0 adds up its own shares in clear; every other party's are moved under the sums of their
  * groups between it and party 0, all parties at once. By correlated OTs: one per (row, group),
  * correction = the share (all lanes in one vector), choice = [group of r is g], 8 bytes per lane each
- * beside the extension's own. By unit vectors: `unit-vectors.ts`. Semi-honest; nobody learns anything,
- * and the messages do not depend on `groupOfRow`.
+ * beside the extension's own. By unit vectors: `unit-vectors.ts`. By sorting: `sorted-sums.ts`.
+ * Semi-honest; nobody learns anything, and the messages do not depend on `groupOfRow`.
  *
  * @returns per lane, `groups` elements.
  * @throws ParleyError what the OT throws.
@@ -59,9 +67,10 @@ export async function groupSums(
   const { groups, groupOfRow, lanes } = input;
   expectInput(ctx, input);
   const count = lanes.length;
-  if (count > LANES_MAX) {
-    const first = { ...input, lanes: lanes.slice(0, LANES_MAX) };
-    const rest = { ...input, lanes: lanes.slice(LANES_MAX) };
+  const most = methodOf(input) === 'sorted' ? SORTED_LANES_MAX : LANES_MAX;
+  if (count > most) {
+    const first = { ...input, lanes: lanes.slice(0, most) };
+    const rest = { ...input, lanes: lanes.slice(most) };
     return [...(await groupSums(ctx, first, cotsMax)), ...(await groupSums(ctx, rest, cotsMax))];
   }
   let sums: Uint8Array = new Uint8Array(8 * groups * count);
@@ -80,6 +89,10 @@ export async function groupSums(
   return lanes.map((_, i) => sums.slice(8 * groups * i, 8 * groups * (i + 1)));
 }
 
+function methodOf({ method, groups }: GroupSumsInput): GroupSumMethod {
+  return method ?? groupSumMethod(groups);
+}
+
 /** Shares, between party 0 and one sender, of that sender's lanes summed per group. */
 async function moveShares(
   ctx: Sharing,
@@ -88,17 +101,16 @@ async function moveShares(
   cotsMax: number,
 ): Promise<Uint8Array> {
   const { groups, groupOfRow, rows, lanes } = input;
-  const method = input.method ?? groupSumMethod(groups);
-  if (method === 'unitVectors') {
+  const method = methodOf(input);
+  if (method !== 'correlatedOts') {
+    const sorted = method === 'sorted';
     const shape = { rows, groups, lanes: lanes.length };
-    return groupOfRow === null
-      ? sendUnitVectors(channelWith(ctx, 0), otWith(ctx, 0).sender, ctx.rng, shape, lanes)
-      : receiveUnitVectors(
-          channelWith(ctx, sender),
-          otWith(ctx, sender).receiver,
-          shape,
-          groupOfRow,
-        );
+    if (groupOfRow === null) {
+      const send = sorted ? sendSorted : sendUnitVectors;
+      return send(channelWith(ctx, 0), otWith(ctx, 0).sender, ctx.rng, shape, lanes);
+    }
+    const receive = sorted ? receiveSorted : receiveUnitVectors;
+    return receive(channelWith(ctx, sender), otWith(ctx, sender).receiver, shape, groupOfRow);
   }
   const count = lanes.length;
   let sums: Uint8Array = new Uint8Array(8 * groups * count);

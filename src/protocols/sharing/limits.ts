@@ -17,6 +17,24 @@ export const UNIT_LEAVES_MAX = 2 ** 20;
 export const UNIT_GROUPS_MIN = 11;
 
 /**
+ * AGREEMENT. Groups from which on group sums go by sorting: a unit vector of G groups costs about
+ * 2·G AES blocks and sums at each end, sorting log2 of the wires and half of log2 G transfers.
+ */
+export const SORTED_GROUPS_MIN = 128;
+
+/**
+ * AGREEMENT. Wires of one slice of sorted group sums, and eight times the groups where that is
+ * more, so that sentinels stay few.
+ */
+export const SORTED_WIRES = 2 ** 14;
+
+/**
+ * AGREEMENT. Most lanes that go through one pair of networks; more are sent as several. Both ends
+ * hold about 21 switches a wire with 2·8 bytes of keys a lane each: 90 MiB at 4,096 groups.
+ */
+export const SORTED_LANES_MAX = 4;
+
+/**
  * AGREEMENT. Largest number of ANDs of one slice of noise coins (one row is never cut, so a slice
  * may hold a single row of more). Bounds memory to a few megabytes and one round to 512 KiB.
  */
