@@ -8,7 +8,7 @@ import { planQuery } from '../../src/sql/index.ts';
 import type { Plan } from '../../src/sql/index.ts';
 import { engineRoom } from '../support/engine.ts';
 import { memoryMesh, type Frame } from '../support/memory-channel.ts';
-import { OPEN_RULES, roomPolicy } from '../support/room-policy.ts';
+import { OPEN_RULES, roomPolicy, withCampaigns } from '../support/room-policy.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 
 const SQL = `SELECT campaign_id, COUNT(DISTINCT hashed_email) AS u, SUM(total_spent) AS s
@@ -60,13 +60,15 @@ function digests(name: string, frames: readonly Frame[]): [string, string][] {
 
 it('is what was last agreed', async () => {
   const lines: [string, string][] = [];
-  for (const [parties, oprf, k, sql] of [
-    [2, 'ecdh', 4, SQL],
-    [2, 'kkrt', 2, MANY],
-    [3, 'kkrt', 4, SQL],
+  for (const [parties, oprf, k, sql, campaigns] of [
+    [2, 'ecdh', 4, SQL, 0],
+    [2, 'kkrt', 2, MANY, 0],
+    [3, 'kkrt', 4, SQL, 0],
+    [2, 'kkrt', 4, SQL, 40],
   ] as const) {
     const join = { oprf, ot_field_bits: k, shard_users: 64 } as const;
-    const policy = roomPolicy({ ...OPEN_RULES, join }, 1, parties);
+    const open = roomPolicy({ ...OPEN_RULES, join }, 1, parties);
+    const policy = campaigns > 0 ? withCampaigns(open, campaigns) : open;
     const plan = planQuery(policy, 'd'.repeat(64), sql, { epsilon: null });
     const links = memoryMesh(parties);
     const rngs = Array.from({ length: parties }, (_, p) => seededRng(`wire ${parties} ${p}`));
@@ -74,7 +76,8 @@ it('is what was last agreed', async () => {
     const room = await engineRoom({ parties, k, rngs, links, sessionId });
     await room.run(plan, tables(plan));
     for (const { i, j, link } of links.links) {
-      lines.push(...digests(`${parties} parties, ${oprf}, k=${k}, ${i}-${j}:`, link.frames));
+      const name = `${parties} parties, ${oprf}, k=${k}${campaigns > 0 ? ', sorted' : ''}`;
+      lines.push(...digests(`${name}, ${i}-${j}:`, link.frames));
     }
   }
   const text = lines.map(([name, digest]) => `${name} ${digest}`).join('\n');

@@ -12,7 +12,7 @@ import type { EngineRoom } from '../support/engine.ts';
 import { calibrationOf, combine, engineRoom } from '../support/engine.ts';
 import type { Frame } from '../support/memory-channel.ts';
 import { memoryMesh } from '../support/memory-channel.ts';
-import { OPEN_RULES, roomPolicy } from '../support/room-policy.ts';
+import { OPEN_RULES, roomPolicy, withCampaigns } from '../support/room-policy.ts';
 
 const DIGEST = 'd'.repeat(64);
 const QUERIES = [
@@ -62,7 +62,11 @@ function randomTable(
     const range = columnRange(column);
     const [low, high] = [range.min, range.max];
     const narrow =
-      column.type === 'date' ? [20_270, 20_275] : [Math.max(low, -50), Math.min(high, 50)];
+      column.type === 'date'
+        ? [20_270, 20_275]
+        : column.type === 'text'
+          ? [low, high]
+          : [Math.max(low, -50), Math.min(high, 50)];
     present[name] = valid.map((v) => (v === 1 && (!column.nullable || random() < 0.7) ? 1 : 0));
     values[name] = Float64Array.from(present[name], (p) =>
       p === 1 ? Math.floor(narrow[0]! + random() * (narrow[1]! - narrow[0]! + 1)) : 0,
@@ -145,6 +149,17 @@ describe('against the plain engine', () => {
       const policy = openRoomOf(parties, 2, 'kkrt', shards);
       await compare(policy, QUERIES[0]!, parties, 60);
     }
+  });
+
+  it.each([
+    [2, 1_000, QUERIES[0]!],
+    [2, 150, QUERIES[3]!],
+    [3, 200, MORE_QUERIES[2]![1]],
+  ] as const)('among %i parties and %i campaigns: %s', async (parties, campaigns, sql) => {
+    const policy = withCampaigns(openRoomOf(parties, 2, 'kkrt', 1), campaigns);
+    const plan = planQuery(policy, DIGEST, sql, { epsilon: null });
+    expect(plan.sides[0]!.table).toBe('exposures');
+    await compare(policy, sql, campaigns, 60);
   });
 
   it('has compared groups that are not empty', () => {

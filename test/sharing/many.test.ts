@@ -207,6 +207,7 @@ describe('the plain result', () => {
           groupOfRow: s.party === 0 ? groupOfRow : null,
           rows,
           lanes: [lane[s.party]!],
+          method: 'unitVectors',
         }),
       );
       const sums = openRing(out.map((lanes) => lanes[0]!));

@@ -1,4 +1,4 @@
-import type { Policy, RulesPolicy } from '../../src/policy/types.ts';
+import type { ColumnPolicy, Policy, RulesPolicy } from '../../src/policy/types.ts';
 
 /** Rules with noise and threshold off, for comparing with a plain engine. */
 export const OPEN_RULES: RulesPolicy = {
@@ -116,4 +116,17 @@ export function roomPolicy(rules: RulesPolicy = OPEN_RULES, rowsPerUser = 4, par
     rules,
     execution: { backends: ['mpc'], tee: null },
   };
+}
+
+/** The room with another number of campaigns. */
+export function withCampaigns(policy: Policy, campaigns: number): Policy {
+  const values = Array.from({ length: campaigns }, (_, c) => `c${c}`);
+  const campaign_id: ColumnPolicy = { type: 'text', nullable: false, values };
+  const parties = policy.parties.map((party) => {
+    const { exposures } = party.tables;
+    if (exposures === undefined) return party;
+    const columns = { ...exposures.columns, campaign_id };
+    return { ...party, tables: { exposures: { ...exposures, columns } } };
+  });
+  return { ...policy, parties };
 }

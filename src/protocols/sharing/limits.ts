@@ -12,25 +12,27 @@ export const UNIT_LEAVES_MAX = 2 ** 20;
 
 /**
  * AGREEMENT. Groups from which on group sums go by unit vectors: one correlated OT per row and
- * group costs 16 bytes and 0.1 µs a group, a unit vector 36 bytes and 0.1 µs a level.
+ * group costs 4 + 8·lanes bytes a group, a unit vector 36 bytes a level and CPU for every leaf.
  */
 export const UNIT_GROUPS_MIN = 11;
 
 /**
- * AGREEMENT. Groups from which on group sums go by sorting: a unit vector of G groups costs about
- * 2·G AES blocks and sums at each end, sorting log2 of the wires and half of log2 G transfers.
+ * AGREEMENT. Groups from which on group sums go by sorting. There a unit vector takes five times the
+ * CPU (`npm run bench -- group-sums`) for half the bytes; below, bytes weigh more on links slower
+ * than about 200 Mbit/s.
  */
-export const SORTED_GROUPS_MIN = 128;
+export const SORTED_GROUPS_MIN = 32;
 
 /**
  * AGREEMENT. Wires of one slice of sorted group sums, and eight times the groups where that is
- * more, so that sentinels stay few.
+ * more, so that sentinels stay few. Few slices, for each is a round.
  */
 export const SORTED_WIRES = 2 ** 14;
 
 /**
- * AGREEMENT. Most lanes that go through one pair of networks; more are sent as several. Both ends
- * hold about 21 switches a wire with 2·8 bytes of keys a lane each: 90 MiB at 4,096 groups.
+ * AGREEMENT. Most lanes that go through one pair of networks; more are sent as several. Bounds what
+ * the sender holds, about 21 switches a wire with 2·8 bytes of keys and 8 of correction a lane each,
+ * all twice: 40 MiB to 1,024 groups, 130 MiB at 4,096.
  */
 export const SORTED_LANES_MAX = 4;
 

@@ -93,29 +93,34 @@ interface Loops {
  * its switch through the other one, so the other output of that one's switch through `side` again,
  * until the loop closes or ends on a wire without a switch.
  */
-function loop({ scratch, start, n, parity, first, last, bits }: Loops, output: number, side: 0 | 1): void {
-  const h = n >> 1;
+function loop(loops: Loops, output: number, side: 0 | 1): void {
+  const { scratch, start, n, parity, first, bits } = loops;
   const { inverse, routed } = scratch;
   const source = scratch.sources[parity];
-  const below = scratch.sources[parity === 0 ? 1 : 0];
-  // Outputs and inputs from h on are the lower wire of their switch, the odd one by itself.
-  const connect = (out: number, input: number, by: 0 | 1): void => {
-    routed[start + out] = 1;
-    const to = out < h ? out : out - h;
-    below[start + (by === 0 ? 0 : h) + to] = input < h ? input : input - h;
-    if (to < h && (out < h ? 0 : 1) !== by) setBit(bits, last + to);
-  };
+  const h = n >> 1;
   for (let out = output; routed[start + out] === 0;) {
     const input = source[start + out]!;
-    connect(out, input, side);
+    connect(loops, out, input, side);
     if (input === 2 * h) return;
-    const pair = input < h ? input : input - h;
-    if ((input < h ? 0 : 1) !== side) setBit(bits, first + pair);
-    const other = input < h ? input + h : input - h;
+    const isLower = input < h ? 0 : 1;
+    if (isLower !== side) setBit(bits, first + input - h * isLower);
+    const other = isLower === 0 ? input + h : input - h;
     const met = inverse[start + other]!;
-    connect(met, other, side === 0 ? 1 : 0);
+    connect(loops, met, other, side === 0 ? 1 : 0);
     out = met < h ? met + h : met - h;
   }
+}
+
+/** Joins an output to an input through network `by`; wires from h on are the lower of their switch. */
+function connect(loops: Loops, out: number, input: number, by: 0 | 1): void {
+  const { scratch, start, n, parity, last, bits } = loops;
+  const h = n >> 1;
+  const isLower = out < h ? 0 : 1;
+  const to = out - h * isLower;
+  scratch.routed[start + out] = 1;
+  scratch.sources[parity === 0 ? 1 : 0][start + h * by + to] = input < h ? input : input - h;
+  // The last output of an odd network has no switch.
+  if (to < h && isLower !== by) setBit(bits, last + to);
 }
 
 /** A selection of `outputs` wires: blocks of `width` are compacted, then merged into the first. */
