@@ -17,9 +17,9 @@ export const UNIT_LEAVES_MAX = 2 ** 20;
 export const UNIT_GROUPS_MIN = 11;
 
 /**
- * AGREEMENT. Groups from which on group sums go by sorting. There a unit vector takes five times the
- * CPU (`npm run bench -- group-sums`) for half the bytes; below, bytes weigh more on links slower
- * than about 200 Mbit/s.
+ * AGREEMENT. Groups from which on group sums go by sorting. There, with 3 lanes, a unit vector takes
+ * five times the CPU (`npm run bench -- group-sums`) for half the bytes, which would pay below some
+ * 150 Mbit/s; one group fewer means half the leaves, and pays below some 500.
  */
 export const SORTED_GROUPS_MIN = 32;
 

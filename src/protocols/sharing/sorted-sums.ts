@@ -26,8 +26,8 @@ import type { RingVector } from './types.ts';
  * (a + s(b - a), b - s(b - a)), and s(b - a) is the receiver's share of b - a in clear plus one
  * correlated OT with the sender's as correction. The sender's share of a switch depends on its first
  * key alone, so it goes through both networks by itself and sends all corrections at once: Mohassel
- * and Sadeghian, "How to hide circuits in MPC", EUROCRYPT 2013, section 3 (oblivious switching
- * network in constant rounds), with one ring element per switch and lane where they send four.
+ * and Sadeghian, "How to hide circuits in MPC", EUROCRYPT 2013 (oblivious switching network in
+ * constant rounds), with one ring element per switch and lane where they send four.
  *
  * Semi-honest; nobody learns anything: the sender receives nothing but requests for random OTs, and
  * each correction is masked by the key the receiver has not. Fresh masks at the end make the shares
