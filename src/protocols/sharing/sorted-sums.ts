@@ -33,6 +33,8 @@ import type { RingVector } from './types.ts';
  * each correction is masked by the key the receiver has not. Fresh masks at the end make the shares
  * uniform. Cost per wire of N = rows + groups: about log2 N + (log2 groups) / 2 random OTs of
  * ⌈lanes / 2⌉ blocks, and as many times 8·lanes bytes out; two rounds for each slice.
+ *
+ * Both halves throw ParleyError PEER_BAD_LENGTH, and what the OT and the channel throw.
  */
 export interface SortedSumsCall {
   readonly rows: number;
