@@ -154,7 +154,7 @@ describe('against the plain engine', () => {
   it.each([
     [2, 1_000, QUERIES[0]!],
     [2, 150, QUERIES[3]!],
-    [3, 200, MORE_QUERIES[2]![1]],
+    [3, 40, MORE_QUERIES[2]![1]],
   ] as const)('among %i parties and %i campaigns: %s', async (parties, campaigns, sql) => {
     const policy = withCampaigns(openRoomOf(parties, 2, 'kkrt', 1), campaigns);
     const plan = planQuery(policy, DIGEST, sql, { epsilon: null });
