@@ -23,7 +23,7 @@ const block = (bytes: Uint8Array, i: number): Uint8Array => bytes.subarray(16 * 
 const xor = (a: Uint8Array, b: Uint8Array): Uint8Array => a.map((x, i) => x ^ b[i]!);
 
 describe('GGM trees', () => {
-  it.each([1, 2, 3, 4])('give every leaf but the one at Delta, depth %i', (k) => {
+  it.each([1, 2, 3, 4, 8])('give every leaf but the one at Delta, depth %i', (k) => {
     const shape = { trees: 16, k };
     const { delta, full, punctured } = trustedTrees(shape, `ggm ${k}`);
     const expected = full.slice();
@@ -52,33 +52,36 @@ function streamsOf(k: FieldBits): { delta: Uint8Array; owner: LeafStreams; peer:
 }
 
 describe('extension', () => {
-  it.each([2, 4] as const)('q = t xor c·Delta on every index, chunk after chunk, k = %i', (k) => {
-    const { delta, owner, peer } = streamsOf(k);
-    const seen = new Set<string>();
-    for (const n of [128, 1152, 384]) {
-      const choices = seededRng(`choices ${n}`)(n / 8);
-      const [t, corrections] = otKernel.run((arena) => {
-        const out = extendOwner(arena, k, owner, choices, n);
-        const at = arena.alloc(16 * n);
-        transposer(arena, out.rows)(at, 0, n);
-        return [arena.get(at, 16 * n), out.corrections] as const;
-      });
-      expect(corrections).toHaveLength((n * 16) / k);
-      const q = otKernel.run((arena) => {
-        const at = arena.alloc(16 * n);
-        const transpose = transposer(arena, extendPeer(arena, k, peer, delta, corrections, n));
-        // In two pieces, as spans do.
-        transpose(at, 0, 128);
-        if (n > 128) transpose(at + 16 * 128, 128, n - 128);
-        return arena.get(at, 16 * n);
-      });
-      const expected = t.map((x, at) => x ^ (delta[at & 15]! & -bitOf(choices, at >> 4)));
-      expect(Buffer.compare(q, expected)).toBe(0);
-      for (let j = 0; j < n; j++) seen.add(block(t, j).join());
-    }
-    // Streams go on: no row comes twice.
-    expect(seen.size).toBe(128 + 1152 + 384);
-  });
+  it.each([1, 2, 4, 8] as const)(
+    'q = t xor c·Delta on every index, chunk after chunk, k = %i',
+    (k) => {
+      const { delta, owner, peer } = streamsOf(k);
+      const seen = new Set<string>();
+      for (const n of [128, 1152, 384]) {
+        const choices = seededRng(`choices ${n}`)(n / 8);
+        const [t, corrections] = otKernel.run((arena) => {
+          const out = extendOwner(arena, k, owner, choices, n);
+          const at = arena.alloc(16 * n);
+          transposer(arena, out.rows)(at, 0, n);
+          return [arena.get(at, 16 * n), out.corrections] as const;
+        });
+        expect(corrections).toHaveLength((n * 16) / k);
+        const q = otKernel.run((arena) => {
+          const at = arena.alloc(16 * n);
+          const transpose = transposer(arena, extendPeer(arena, k, peer, delta, corrections, n));
+          // In two pieces, as spans do.
+          transpose(at, 0, 128);
+          if (n > 128) transpose(at + 16 * 128, 128, n - 128);
+          return arena.get(at, 16 * n);
+        });
+        const expected = t.map((x, at) => x ^ (delta[at & 15]! & -bitOf(choices, at >> 4)));
+        expect(Buffer.compare(q, expected)).toBe(0);
+        for (let j = 0; j < n; j++) seen.add(block(t, j).join());
+      }
+      // Streams go on: no row comes twice.
+      expect(seen.size).toBe(128 + 1152 + 384);
+    },
+  );
 
   it('corrections hide equal choices in different bytes', () => {
     const { owner } = streamsOf(4);

@@ -35,7 +35,7 @@ describe('transpose', () => {
 });
 
 describe('fold', () => {
-  it.each([2, 4] as const)('sums leaves by the bits of their index, k = %i', (k) => {
+  it.each([1, 2, 4] as const)('sums leaves by the bits of their index, k = %i', (k) => {
     fc.assert(
       fc.property(seed, lanes, fc.integer({ min: 0, max: 2 }), (s, width, pad) => {
         const bytes = 16 * width;
@@ -43,7 +43,7 @@ describe('fold', () => {
         const leaves = seededRng(s)(stride << k);
         const [u, rows] = otKernel.run((arena) => {
           const [uAt, rowsAt] = [arena.alloc(bytes), arena.alloc(k * stride)];
-          fn[k === 2 ? 'fold2' : 'fold4'](uAt, rowsAt, arena.put(leaves), stride, bytes);
+          fn[`fold${k}`](uAt, rowsAt, arena.put(leaves), stride, bytes);
           return [arena.get(uAt, bytes), arena.get(rowsAt, k * stride)] as const;
         });
         const sum = (at: number, wanted: (x: number) => boolean): number => {

@@ -67,7 +67,7 @@ async function checkRing6(pairs: Pairs, from: 0 | 1, n: number): Promise<void> {
 
 const sizes = [0, 1, 127, 128, 129, 8191, 8192 + 5];
 
-describe.each([2, 4] as const)('correlations, k = %i', (k) => {
+describe.each([1, 2, 4, 8] as const)('correlations, k = %i', (k) => {
   const { pairs } = trusted(k);
 
   it.each(sizes)('random OTs, n = %i', async (n) => {

@@ -7,6 +7,7 @@ import { loadKernel, type Kernel } from '../load.ts';
 export interface OtExports {
   xorInto(dst: number, src: number, bytes: number): void;
   xorMasked(dst: number, src: number, bytes: number, bit: number): void;
+  fold1(u: number, rows: number, leaves: number, stride: number, bytes: number): void;
   fold2(u: number, rows: number, leaves: number, stride: number, bytes: number): void;
   fold4(u: number, rows: number, leaves: number, stride: number, bytes: number): void;
   transpose128(dst: number, src: number, stride: number, bytes: number, scratch: number): void;
@@ -38,6 +39,7 @@ export const TRANSPOSE_SCRATCH_BYTES = 512;
 export const otKernel: Kernel<OtExports> = loadKernel<OtExports>('ot', [
   'xorInto',
   'xorMasked',
+  'fold1',
   'fold2',
   'fold4',
   'transpose128',

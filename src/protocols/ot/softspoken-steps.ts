@@ -17,8 +17,11 @@ import { BLOCK_BYTES, KAPPA } from './limits.ts';
  * make a 128-row matrix; transposed, row j is t_j or q_j = t_j xor c_j·Delta.
  */
 
-/** AGREEMENT. Bits of Delta per tree; more halves the traffic again and doubles the hashing. */
-export type FieldBits = 2 | 4;
+/**
+ * AGREEMENT. Bits of Delta per tree: 16/k bytes and 2^k/k leaf blocks per OT. 1 is the extension of
+ * Ishai, Kilian, Nissim and Petrank (CRYPTO 2003); policies choose between 2 and 4.
+ */
+export type FieldBits = 1 | 2 | 4 | 8;
 
 /** The trees of one direction: 128/k of depth k. */
 export function shapeOf(k: FieldBits): GgmShape {
@@ -59,7 +62,10 @@ function strideOf(bytes: number): number {
 interface Work {
   readonly bytes: number;
   readonly stride: number;
+  /** One slot per leaf that is folded at once, at most 16. */
   readonly leaves: number;
+  /** k = 8: the sums of 16 groups of leaves, then four rows of one group. */
+  readonly sums: number;
   readonly u: number;
   readonly rows: number;
   readonly zeros: Uint8Array;
@@ -72,7 +78,8 @@ function allocate(arena: Arena, k: FieldBits, n: number): Work {
   return {
     bytes,
     stride,
-    leaves: arena.alloc(stride << k),
+    leaves: arena.alloc(stride * Math.min(16, 1 << k)),
+    sums: k === 8 ? arena.alloc(stride * (16 + 4)) : 0,
     u: arena.alloc(bytes),
     rows: arena.alloc(KAPPA * stride),
     zeros: new Uint8Array(bytes),
@@ -91,15 +98,41 @@ function foldTree(
   streams: LeafStreams,
   offset: number,
 ): void {
-  for (let x = 0; x < 1 << k; x++) {
-    const stream = streams[(tree << k) + x];
-    if (stream == null) continue;
-    const at = work.leaves + (x ^ offset) * work.stride;
-    arena.view(at, work.bytes).set(stream.update(work.zeros));
+  const fill = (first: number, count: number): void => {
+    for (let slot = 0; slot < count; slot++) {
+      const stream = streams[(tree << k) + ((first + slot) ^ offset)];
+      if (stream == null) continue;
+      arena.view(work.leaves + slot * work.stride, work.bytes).set(stream.update(work.zeros));
+    }
+  };
+  const { leaves, stride, bytes, u } = work;
+  const rows = work.rows + tree * k * stride;
+  if (k === 8) {
+    foldGroups(work, rows, fill);
+    return;
   }
-  const rows = work.rows + tree * k * work.stride;
-  const fold = k === 2 ? 'fold2' : 'fold4';
-  otKernel.fn[fold](work.u, rows, work.leaves, work.stride, work.bytes);
+  fill(0, 1 << k);
+  otKernel.fn[`fold${k}`](u, rows, leaves, stride, bytes);
+}
+
+/**
+ * k = 8 as 4 + 4 bits. The low four rows are the sums over all groups of 16 slots of each group's
+ * rows; the high four are the rows of the 16 group sums.
+ */
+function foldGroups(
+  { leaves, sums, stride, bytes, u }: Work,
+  rows: number,
+  fill: (first: number, count: number) => void,
+): void {
+  const low = sums + 16 * stride;
+  for (let group = 0; group < 16; group++) {
+    fill(16 * group, 16);
+    const into = group === 0 ? rows : low;
+    otKernel.fn.fold4(sums + group * stride, into, leaves, stride, bytes);
+    // Rows and the padding between them: what is between rows is never read.
+    if (group > 0) otKernel.fn.xorInto(rows, low, 3 * stride + bytes);
+  }
+  otKernel.fn.fold4(u, rows + 4 * stride, sums, stride, bytes);
 }
 
 /** The 128 bit rows of a chunk, row r at address + r·stride. */

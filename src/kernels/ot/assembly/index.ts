@@ -26,6 +26,15 @@ export function xorMasked(dst: usize, src: usize, bytes: usize, bit: i32): void 
   }
 }
 
+/** Small-field VOLE fold for k = 1: u = r_0 ^ r_1, the one row = r_1. Layout as fold2. */
+export function fold1(u: usize, rows: usize, leaves: usize, stride: usize, bytes: usize): void {
+  for (let at: usize = 0; at < bytes; at += 16) {
+    const r1 = v128.load(leaves + at + stride);
+    v128.store(rows + at, r1);
+    v128.store(u + at, v128.xor(v128.load(leaves + at), r1));
+  }
+}
+
 /**
  * Small-field VOLE fold for k = 2: 4 leaf streams r_x of `bytes` at leaves + x*stride.
  * u = XOR of all r_x; row b (at rows + b*stride) = XOR of the r_x whose index x has bit b.
