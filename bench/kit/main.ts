@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import type { FieldBits } from '../../src/protocols/ot/index.ts';
 import { createLockstep } from './lockstep.ts';
-import { parseNets, type Net } from './net.ts';
+import { parseNets } from './net.ts';
 import { startParties, type Parties, type TimedRun } from './parties.ts';
 import { openReport, type Line } from './report.ts';
 import { combinations, parseCounts, round3, spreadOf } from './stats.ts';
@@ -57,14 +57,20 @@ export function parseOptions(task: Task, args: readonly string[]): Options {
     names.map((name) => [name, flag(name)?.split(',') ?? task.extras![name]!]),
   );
   const lines = combinations({
-    net: parseNets(flag('net') ?? 'none') as readonly (Net | null)[],
+    net: parseNets(flag('net') ?? 'none'),
     parties: counts('parties', [2]),
     case: chosen,
     k: counts('k', task.k ?? [4]).map(expectFieldBits),
-    extra: combinations(extras) as readonly Record<string, string>[],
+    extra: combinations(extras),
     n: counts('n', task.n),
   }).filter((params) => task.skip?.(params) !== true);
-  return { lines, link, runs: counts('runs', [task.runs ?? 5])[0]!, json: values.json, out: flag('out') };
+  return {
+    lines,
+    link,
+    runs: counts('runs', [task.runs ?? 5])[0]!,
+    json: values.json,
+    out: flag('out'),
+  };
 }
 
 function expectFieldBits(k: number): FieldBits {

@@ -114,8 +114,12 @@ function threadRemote(): Remote {
   const worker = new Worker(new URL('./party-thread.mjs', import.meta.url));
   return remoteOf(
     (order, transfer) => worker.postMessage(order, transfer),
-    (onAnswer, onDeath) => void worker.on('message', onAnswer).on('error', onDeath),
-    async () => void (await worker.terminate()),
+    (onAnswer, onDeath) => {
+      worker.on('message', onAnswer).on('error', onDeath);
+    },
+    async () => {
+      await worker.terminate();
+    },
   );
 }
 
@@ -126,7 +130,9 @@ function processRemote(): Remote {
   });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   return remoteOf(
-    (order) => void child.send(order),
+    (order) => {
+      child.send(order);
+    },
     (onAnswer, onDeath) => {
       child.on('message', (answer) => onAnswer(answer as Answer));
       child.on('exit', () => onDeath(new Error('a party process ended')));

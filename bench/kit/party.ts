@@ -139,7 +139,9 @@ function openEnd(): void {
   const now = stateNow();
   const { party, parties, net, pipes } = now;
   const onSend = (bytes: number): void => void (now.sent += bytes);
-  const channels = pipes.map((pipe) => (pipe === null ? null : openChannels(pipe, { net, onSend })));
+  const channels = pipes.map((pipe) =>
+    pipe === null ? null : openChannels(pipe, { net, onSend }),
+  );
   now.end = { party, parties, channels, seeds: createSeeds(party, channels) };
 }
 

@@ -59,7 +59,7 @@ export function socketPipe(socket: Socket): Pipe {
 
 /** Cuts a byte stream into frames; the body is copied once. */
 function createReader(onFrame: (frame: Frame) => void): (chunk: Buffer) => void {
-  let head = Buffer.alloc(0);
+  let head: Buffer = Buffer.alloc(0);
   let open: { path: string; step: string; dueMs: number; bytes: Uint8Array } | null = null;
   let filled = 0;
   return (chunk) => {
@@ -127,8 +127,7 @@ export function openChannels(pipe: Pipe, { net, onSend }: MuxOptions): Channel {
     async recv(step, bytes) {
       const lane = laneAt(path);
       const frame =
-        lane.arrived.shift() ??
-        (await new Promise<Frame>((resolve) => lane.waiting.push(resolve)));
+        lane.arrived.shift() ?? (await new Promise<Frame>((resolve) => lane.waiting.push(resolve)));
       return expectFrame(frame, step, bytes);
     },
     sub: (name) => channel(`${path}/${name}`),

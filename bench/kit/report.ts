@@ -43,7 +43,7 @@ export function openReport({ bench, json, out }: ReportOptions): Report {
     if (json) console.log(JSON.stringify(line));
   };
   write(machine);
-  if (!json) console.log(Object.values(machine).join(' | '));
+  if (!json) console.log(Object.values(machine).map(formatField).join(' | '));
   return {
     line(line) {
       const whole: Line = { bench, ...line };

@@ -127,17 +127,12 @@ export function createSeeds(
   const made = new Map<FieldBits, Promise<(OtSeeds | null)[]>>();
   const setUp = (k: FieldBits): Promise<(OtSeeds | null)[]> =>
     Promise.all(
-      channels.map((channel, peer) =>
-        channel === null
-          ? null
-          : setUpOts({
-              channel: channel.sub(`seeds${k}`),
-              party: party < peer ? 0 : 1,
-              k,
-              sessionId: SESSION,
-              rng: systemRng,
-            }),
-      ),
+      channels.map(async (channel, peer) => {
+        if (channel === null) return null;
+        const own = channel.sub(`seeds${k}`);
+        const end = party < peer ? 0 : 1;
+        return setUpOts({ channel: own, party: end, k, sessionId: SESSION, rng: systemRng });
+      }),
     );
   return (k) => {
     const found = made.get(k) ?? setUp(k);
