@@ -1,11 +1,11 @@
 // [x < y] of shared unsigned words of `--bits`, OTs included: bit after bit (fewest ANDs) or as a
-// tree (fewest rounds). `--triples free` leaves the OTs out.
+// tree (fewest rounds). `--triples batch` makes all OTs of a run at once, `free` leaves them out.
 import { systemRng } from '../src/core/rng.ts';
 import { bitBytes } from '../src/protocols/ot/types.ts';
 import { lessThan, lessThanTree, type Word } from '../src/protocols/sharing/index.ts';
 import { bitOf, openBits, wrong } from './kit/check.ts';
 import { benchTask } from './kit/main.ts';
-import { openSharing, type Output, type Task, type TripleKind } from './kit/task.ts';
+import { openGates, type Output, type Task, type TripleKind } from './kit/task.ts';
 
 export const task: Task = {
   name: 'less-than',
@@ -16,12 +16,14 @@ export const task: Task = {
   runs: 3,
   extras: { bits: ['16'], triples: ['ot'] },
   async open(end, { case: kind, k, n, extra }) {
-    const sharing = await openSharing(end, k, extra['triples'] as TripleKind);
-    const word = (): Word =>
-      Array.from({ length: Number(extra['bits']) }, () => systemRng(bitBytes(n)));
+    const bits = Number(extra['bits']);
+    const { sharing, begin } = await openGates(end, k, extra['triples'] as TripleKind);
+    const word = (): Word => Array.from({ length: bits }, () => systemRng(bitBytes(n)));
     const [x, y] = [word(), word()];
     const compare = kind === 'ripple' ? lessThan : lessThanTree;
+    const ands = 8 * bitBytes(n) * andsPerRow(kind, bits);
     return async () => {
+      await begin(ands);
       const less = await compare(sharing, x, y, n);
       return { less, x: new Uint8Array(Buffer.concat(x)), y: new Uint8Array(Buffer.concat(y)) };
     };
@@ -32,6 +34,11 @@ export const task: Task = {
     checkLess(open('x'), open('y'), open('less'), n, Number(extra['bits']));
   },
 };
+
+/** ANDs of one comparison. */
+export function andsPerRow(kind: string, bits: number): number {
+  return kind === 'ripple' ? bits : 3 * bits - 2 - Math.ceil(Math.log2(bits));
+}
 
 /** @param x - wires one behind the other, as `y`. */
 export function checkLess(

@@ -90,28 +90,45 @@ export function peerChannel(end: End): Channel {
   return channel;
 }
 
-export type TripleKind = 'ot' | 'free';
-
 /**
- * Gates among all parties, as the engine opens them. `free` triples are all zero: a valid
- * correlation that costs nothing, so what is left is the circuit's own cost.
+ * Where ANDs get their triples: `ot`, made when a gate asks; `batch`, all of a run made in one go at
+ * its beginning, in the timer like everything else; `free`, all zero: a valid correlation that costs
+ * nothing, so what is left is the circuit's own cost.
  */
+export type TripleKind = 'ot' | 'batch' | 'free';
+
+/** Gates among all parties, as the engine opens them. */
+export interface Gates {
+  readonly sharing: Sharing;
+  /** Called at the beginning of a run with its ANDs, whole lanes; acts for `batch` only. */
+  readonly begin: (ands: number) => Promise<void>;
+}
+
+export async function openGates(end: End, k: FieldBits, kind: TripleKind): Promise<Gates> {
+  const { party, parties, channels } = end;
+  const ots = await openOts(end, k);
+  const subs = (name: string): (Channel | null)[] => channels.map((c) => c?.sub(name) ?? null);
+  const rng = systemRng;
+  const pair = ots.find((one) => one !== null);
+  const source =
+    parties === 2 && pair != null
+      ? createTripleSource({ pair, rng })
+      : createMeshTriples({ party, ots, channels: subs('triples'), rng });
+  const free: TripleProvider = { take: (n) => Promise.resolve(zeroTriples(n)) };
+  const triples = kind === 'free' ? free : source;
+  const sharing = createSharing({ party, parties, channels: subs('gates'), ots, triples, rng });
+  return {
+    sharing,
+    begin: (ands) => (kind === 'batch' ? source.reserve(ands) : Promise.resolve()),
+  };
+}
+
 export async function openSharing(
   end: End,
   k: FieldBits,
   kind: TripleKind = 'ot',
 ): Promise<Sharing> {
-  const { party, parties, channels } = end;
-  const ots = await openOts(end, k);
-  const subs = (name: string): (Channel | null)[] => channels.map((c) => c?.sub(name) ?? null);
-  const rng = systemRng;
-  const triples = (): TripleProvider => {
-    if (kind === 'free') return { take: (n) => Promise.resolve(zeroTriples(n)) };
-    const pair = ots.find((one) => one !== null);
-    if (parties === 2 && pair != null) return createTripleSource({ pair, rng });
-    return createMeshTriples({ party, ots, channels: subs('triples'), rng });
-  };
-  return createSharing({ party, parties, channels: subs('gates'), ots, triples: triples(), rng });
+  return (await openGates(end, k, kind)).sharing;
 }
 
 function zeroTriples(n: number): { a: Uint8Array; b: Uint8Array; c: Uint8Array } {

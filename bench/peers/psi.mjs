@@ -1,11 +1,14 @@
 // @openmined/psi.js on two sets of n identifiers, half in common, in one thread: set-up message,
 // request, response, cardinality. It reveals the size of the intersection and gives no shares.
 //   npm ci --prefix bench/peers && node bench/peers/psi.mjs --n 10000
+import { appendFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import PSI from '@openmined/psi.js';
 
-const { values } = parseArgs({ options: { n: { type: 'string', default: '1000,10000' } } });
+const { values } = parseArgs({
+  options: { n: { type: 'string', default: '1000,10000' }, out: { type: 'string' } },
+});
 const psi = await PSI();
 const names = (from, n) => Array.from({ length: n }, (_, i) => `person${from + i}@example.com`);
 
@@ -22,14 +25,16 @@ for (const n of values.n.split(',').map(Number)) {
   );
   const ms = performance.now() - start;
   if (size !== n / 2) throw new Error(`wrong intersection: ${size}`);
-  console.log(
-    JSON.stringify({
-      bench: 'peers.psi.js',
-      cpu: cpus()[0]?.model,
-      n,
-      ms: Math.round(ms),
-      ids_per_second: Math.round((1e3 * n) / ms),
-      bytes: setUp.length + request.length + response.length,
-    }),
-  );
+  const line = {
+    bench: 'peers',
+    case: 'psi.js',
+    cpu: cpus()[0]?.model,
+    n,
+    ms_median: Math.round(ms),
+    ids_per_second: Math.round((1e3 * n) / ms),
+    bytes: setUp.length + request.length + response.length,
+    runs: 1,
+  };
+  console.log(JSON.stringify(line));
+  if (values.out !== undefined) appendFileSync(values.out, `${JSON.stringify(line)}\n`);
 }
