@@ -1,13 +1,18 @@
 // The attribution query, whole: coordinator, two party processes and the analyst on this machine, over
 // loopback WebSockets, from submission to the verified answer. Import and start-up are not timed.
+// With `--net` each party reaches the coordinator over a link of half the RTT and the whole bandwidth,
+// so that from party to party the RTT is the net's.
 // Throws when a released number lies further from the exact answer than the noise can explain.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openRoom, type Room } from '../src/cli/room.ts';
 import { clientOf } from '../src/cli/sandbox.ts';
 import type { QueryRecord } from '../src/records/index.ts';
+import { parseNet } from './kit/net.ts';
+import { openReport } from './kit/report.ts';
+import { startShapedProxy, type ShapedProxy } from './kit/shaped-proxy.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -20,6 +25,9 @@ const { values: flags } = parseArgs({
     k: { type: 'string', default: '4' },
     'shard-users': { type: 'string', default: '65536' },
     runs: { type: 'string', default: '3' },
+    net: { type: 'string', default: 'none' },
+    json: { type: 'boolean', default: false },
+    out: { type: 'string' },
   },
 });
 const USERS = Number(flags.users);
@@ -27,6 +35,7 @@ const CAMPAIGNS = Number(flags.campaigns);
 const CATEGORIES = Number(flags.categories);
 const PARTIES = Number(flags.parties);
 const RUNS = Number(flags.runs);
+const NET = parseNet(flags.net);
 const ROWS_PER_USER = 2;
 if (PARTIES < 2 || PARTIES > 4) throw new Error('--parties is 2, 3 or 4');
 
@@ -197,53 +206,54 @@ async function timedRun(room: Room, expected: Expected): Promise<Run> {
   return { ms, stages };
 }
 
-console.log(
-  JSON.stringify({
-    bench: 'query1',
-    node: process.version,
-    cpu: cpus()[0]?.model,
-    cores: cpus().length,
-    memory_gb: Math.round(totalmem() / 2 ** 30),
-  }),
-);
+const report = openReport({ bench: 'query1', json: flags.json, out: flags.out });
 const dir = mkdtempSync(join(tmpdir(), 'parley-bench-'));
 const expected = makeData(dir);
-const room = await openRoom({ directory: dir, say: (line) => console.error(line) });
+const proxies: ShapedProxy[] = [];
+const room = await openRoom({
+  directory: dir,
+  say: (line) => console.error(line),
+  async route(_, url) {
+    if (NET === null) return url;
+    const proxy = await startShapedProxy(url, { ...NET, rttMs: NET.rttMs / 2 });
+    proxies.push(proxy);
+    return proxy.url;
+  },
+});
 try {
   const runs: Run[] = [];
   for (let i = 0; i < RUNS; i += 1) runs.push(await timedRun(room, expected));
   const times = runs.map((run) => run.ms).sort((a, b) => a - b);
   const view = room.coordinatorView();
   const round = (ms: number): number => Math.round(ms);
-  console.log(
-    JSON.stringify({
-      bench: 'query1',
-      users_per_party: USERS,
-      parties: PARTIES,
-      oprf: flags.oprf,
-      k: Number(flags.k),
-      shard_users: Number(flags['shard-users']),
-      rows_per_user: ROWS_PER_USER,
-      campaigns: CAMPAIGNS,
-      categories: CATEGORIES,
-      runs: RUNS,
-      ms_median: round(times[Math.floor(times.length / 2)]!),
-      ms_min: round(times[0]!),
-      ms_max: round(times.at(-1)!),
-      stages_end_at_ms: Object.fromEntries([...runs[0]!.stages].map(([k, v]) => [k, round(v)])),
-      bytes_sent_per_query: Object.fromEntries(
-        Object.entries(view.relayedBySender).map(([party, bytes]) => [
-          party,
-          Math.round(bytes / RUNS),
-        ]),
-      ),
-      peak_rss_mb: {
-        ...Object.fromEntries(room.roles.map((role) => [role.name, peakMb(role.pid)])),
-        analyst: peakMb(process.pid),
-      },
-    }),
-  );
+  report.line({
+    users_per_party: USERS,
+    parties: PARTIES,
+    net: NET?.name ?? 'none',
+    oprf: flags.oprf,
+    k: Number(flags.k),
+    shard_users: Number(flags['shard-users']),
+    rows_per_user: ROWS_PER_USER,
+    campaigns: CAMPAIGNS,
+    categories: CATEGORIES,
+    runs: RUNS,
+    ms_median: round(times[Math.floor(times.length / 2)]!),
+    ms_min: round(times[0]!),
+    ms_max: round(times.at(-1)!),
+    stages_end_at_ms: Object.fromEntries([...runs[0]!.stages].map(([k, v]) => [k, round(v)])),
+    bytes_sent_per_query: Object.fromEntries(
+      Object.entries(view.relayedBySender).map(([party, bytes]) => [
+        party,
+        Math.round(bytes / RUNS),
+      ]),
+    ),
+    peak_rss_mb: {
+      ...Object.fromEntries(room.roles.map((role) => [role.name, peakMb(role.pid)])),
+      analyst: peakMb(process.pid),
+    },
+  });
 } finally {
   await room.close();
+  for (const proxy of proxies) proxy.close();
   rmSync(dir, { recursive: true });
 }

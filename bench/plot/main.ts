@@ -19,7 +19,7 @@ interface ChartSpec {
   readonly series: (line: Line) => string | null;
 }
 
-const text = (line: Line, field: string): string => String(line[field] as string | number);
+const text = (line: Line, field: string): string => formatField(line[field] ?? null);
 
 const CHARTS: readonly ChartSpec[] = [
   {

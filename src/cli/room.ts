@@ -54,6 +54,8 @@ export interface RoomOptions {
   /** Kept and given by the caller; a temporary folder otherwise. */
   readonly state?: string;
   readonly port?: number;
+  /** Where a party finds the coordinator; `coordinatorUrl` itself when left out. */
+  readonly route?: (party: string, coordinatorUrl: string) => Promise<string>;
   /** Told what is happening, one short line each. */
   readonly say?: (text: string) => void;
   /** Sees the signed policy before any process starts; may throw. */
@@ -185,7 +187,8 @@ async function startRoles(
   const url = String(coordinator.ready['url']);
   options.say?.(`coordinator (process ${coordinator.pid}) relays on ${url}`);
   const starts = policy.parties.map(async ({ name }) => {
-    const args = ['party', ...common, '--party', name, '--coordinator', url];
+    const reached = (await options.route?.(name, url)) ?? url;
+    const args = ['party', ...common, '--party', name, '--coordinator', reached];
     args.push('--keys', signed.partyKeyFiles.get(name) ?? '', '--state', join(state, name));
     args.push('--data', join(options.directory, 'data', name));
     const role = await startRole(name, args, join(state, `${name}.log`), signal);
