@@ -4,7 +4,7 @@ import { createTriples } from '../src/protocols/ot/index.ts';
 import { bitBytes } from '../src/protocols/ot/types.ts';
 import { openBits, wrong } from './kit/check.ts';
 import { benchTask } from './kit/main.ts';
-import { openOtPair, openSharing, type Output, type Task } from './kit/task.ts';
+import { openOtPair, openGates, type Output, type Task } from './kit/task.ts';
 
 export const task: Task = {
   name: 'and',
@@ -18,9 +18,10 @@ export const task: Task = {
       const pair = await openOtPair(end, k);
       return async () => ({ ...(await createTriples(pair, n, systemRng)) });
     }
-    const sharing = await openSharing(end, k, kind === 'and' ? 'ot' : 'free');
+    const { sharing, begin } = await openGates(end, k, kind === 'and' ? 'ot' : 'free');
     const [a, b] = [systemRng(bitBytes(n)), systemRng(bitBytes(n))];
     return async () => {
+      await begin(0);
       const [c] = await sharing.and([a], [b], n);
       return { a, b, c: c! };
     };

@@ -5,7 +5,7 @@ import { equalTags } from '../src/protocols/psi/equality.ts';
 import { equalWords, ownedWord, wordFromElements } from '../src/protocols/sharing/index.ts';
 import { bitOf, openBits, wrong } from './kit/check.ts';
 import { benchTask } from './kit/main.ts';
-import { openSharing, type Output, type Task } from './kit/task.ts';
+import { openGates, type Output, type Task } from './kit/task.ts';
 
 export const task: Task = {
   name: 'equality',
@@ -17,15 +17,21 @@ export const task: Task = {
   extras: { bits: ['61'] },
   async open(end, { case: kind, k, n, extra }) {
     const bits = Number(extra['bits']);
-    const sharing = await openSharing(end, k);
+    const { sharing, begin } = await openGates(end, k, 'ot');
     const tags = tagsOf(n, bits, end.party);
     if (kind === 'hamming') {
-      return async () => ({ equal: await equalTags(sharing, tags, n, bits) });
+      return async () => {
+        await begin(0);
+        return { equal: await equalTags(sharing, tags, n, bits) };
+      };
     }
     const own = wordFromElements(tags, n).slice(0, bits);
     const word = (owner: number): ReturnType<typeof ownedWord> =>
       ownedWord(sharing, owner, owner === end.party ? own : null, bits, n);
-    return async () => ({ equal: await equalWords(sharing, word(0), word(1), n) });
+    return async () => {
+      await begin(0);
+      return { equal: await equalWords(sharing, word(0), word(1), n) };
+    };
   },
   check(outputs, { n }) {
     const equal = openBits(outputs.map((o: Output) => o['equal'] as Uint8Array));

@@ -3,7 +3,7 @@
 import { discreteLaplace, elementsFromWord } from '../src/protocols/sharing/index.ts';
 import { openBits, wrong } from './kit/check.ts';
 import { benchTask } from './kit/main.ts';
-import { openSharing, type Output, type Task, type TripleKind } from './kit/task.ts';
+import { openGates, type Output, type Task, type TripleKind } from './kit/task.ts';
 import { lawOf } from '../test/sharing/noise-reference.ts';
 
 const DIGITS = 6;
@@ -17,9 +17,10 @@ export const task: Task = {
   runs: 3,
   extras: { triples: ['ot'] },
   async open(end, { k, n, extra }) {
-    const sharing = await openSharing(end, k, extra['triples'] as TripleKind);
+    const { sharing, begin } = await openGates(end, k, extra['triples'] as TripleKind);
     const law = lawOf(1n, 1n, DIGITS);
     return async () => {
+      await begin(0);
       const noise = await discreteLaplace(sharing, [law], new Int32Array(n), n);
       return { noise: elementsFromWord(noise, n) };
     };

@@ -49,12 +49,17 @@ export function openReport({ bench, json, out }: ReportOptions): Report {
       const whole: Line = { bench, ...line };
       write(whole);
       if (json) return;
-      const keys = Object.keys(line);
+      const isRecord = (key: string): boolean =>
+        typeof line[key] === 'object' && line[key] !== null && !Array.isArray(line[key]);
+      const keys = Object.keys(line).filter((key) => !isRecord(key));
       if (keys.join() !== columns.join()) {
         columns = keys;
         console.log(`\n${columns.map((key) => key.padStart(widthOf(key))).join('  ')}`);
       }
       console.log(columns.map((key) => formatField(line[key]!).padStart(widthOf(key))).join('  '));
+      for (const key of Object.keys(line).filter(isRecord)) {
+        console.log(`  ${key}: ${JSON.stringify(line[key])}`);
+      }
     },
   };
 }

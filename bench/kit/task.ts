@@ -100,7 +100,10 @@ export type TripleKind = 'ot' | 'batch' | 'free';
 /** Gates among all parties, as the engine opens them. */
 export interface Gates {
   readonly sharing: Sharing;
-  /** Called at the beginning of a run with its ANDs, whole lanes; acts for `batch` only. */
+  /**
+   * Called at the beginning of a run with its ANDs, whole lanes; 0 where `kind` is not `batch`. Throws
+   * away triples that an earlier run has left, so that every run makes its own.
+   */
   readonly begin: (ands: number) => Promise<void>;
 }
 
@@ -119,16 +122,16 @@ export async function openGates(end: End, k: FieldBits, kind: TripleKind): Promi
   const sharing = createSharing({ party, parties, channels: subs('gates'), ots, triples, rng });
   return {
     sharing,
-    begin: (ands) => (kind === 'batch' ? source.reserve(ands) : Promise.resolve()),
+    async begin(ands) {
+      await source.take(source.available);
+      if (kind === 'batch') await source.reserve(ands);
+    },
   };
 }
 
-export async function openSharing(
-  end: End,
-  k: FieldBits,
-  kind: TripleKind = 'ot',
-): Promise<Sharing> {
-  return (await openGates(end, k, kind)).sharing;
+/** {@link openGates} for protocols without ANDs. */
+export async function openSharing(end: End, k: FieldBits): Promise<Sharing> {
+  return (await openGates(end, k, 'ot')).sharing;
 }
 
 function zeroTriples(n: number): { a: Uint8Array; b: Uint8Array; c: Uint8Array } {
