@@ -153,6 +153,8 @@ function lineOf(
     bytes_sent: bytes,
     rounds,
     cpu_ns_each: cpu.map((one) => round3((one * 1e6) / n)),
+    // Of the party that has more to do, if it had a core to itself and never waited.
+    per_cpu_second: Math.round((n * 1e3) / Math.max(...cpu)),
     ...task.more?.(params, ms.median),
     peak_rss_mb: timed.at(-1)!.rssMb,
     runs: timed.length,

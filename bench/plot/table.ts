@@ -35,6 +35,7 @@ const HEADINGS: Readonly<Record<string, string>> = {
   bytes_each: 'bytes each',
   rounds: 'rounds',
   cpu_ns_each: 'CPU ns each, by party',
+  per_cpu_second: 'per CPU second',
   peak_rss_mb: 'peak MB',
 };
 
