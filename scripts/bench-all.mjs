@@ -40,6 +40,9 @@ const RUNS = [
   ['query1', 'query1', '--users 16384 --oprf kkrt --parties 4 --runs 1'],
   ['query1', 'query1', '--users 16384 --oprf kkrt --campaigns 1000 --runs 1'],
   ['query1', 'query1', '--users 16384 --oprf kkrt --campaigns 10 --categories 8 --runs 1'],
+  ['query1-nets', 'query1', '--users 16384 --oprf kkrt --net lan --runs 1'],
+  ['query1-nets', 'query1', '--users 16384 --oprf kkrt --net wan --runs 1'],
+  ['query1-nets', 'query1', '--users 16384 --oprf kkrt --net mobile --runs 1'],
 ];
 
 const run = (args) => {

@@ -33,6 +33,7 @@ const HEADINGS: Readonly<Record<string, string>> = {
   ns_each: 'ns each',
   per_second: 'per second',
   bytes_each: 'bytes each',
+  mb_sent: 'MB sent by all',
   rounds: 'rounds',
   cpu_ns_each: 'CPU ns each, by party',
   per_cpu_second: 'per CPU second',
@@ -77,6 +78,10 @@ function withRanges(line: Line): Line {
   for (const [key, value] of Object.entries(line)) {
     if (/ms_(min|max)$/.test(key)) continue;
     out[key] = value;
+    if (key === 'bytes_sent_per_query') {
+      const all = Object.values(value as Record<string, number>).reduce((sum, one) => sum + one, 0);
+      out['mb_sent'] = Math.round(all / 1e5) / 10;
+    }
     if (!key.endsWith('ms_median')) continue;
     const stem = key.slice(0, -'median'.length);
     out[`${stem}range`] = `${cell(line[`${stem}min`]!)} – ${cell(line[`${stem}max`]!)}`;
