@@ -1,28 +1,25 @@
-// Sums of two shared 64-bit values by groups that party 0 knows, by method, OTs included.
+// Sums of `--lanes` shared 64-bit values by groups that party 0 knows, by method, OTs included. `chosen`
+// is 1 for the method the engine takes at that number of groups.
 import { systemRng } from '../src/core/rng.ts';
-import { groupSums, type GroupSumMethod } from '../src/protocols/sharing/index.ts';
+import { groupSumMethod, groupSums, type GroupSumMethod } from '../src/protocols/sharing/index.ts';
 import { openRing, wrong } from './kit/check.ts';
 import { benchTask } from './kit/main.ts';
 import { openSharing, type Output, type Task } from './kit/task.ts';
 
-const LANES = 2;
-
 export const task: Task = {
   name: 'group-sums',
   unit: 'row',
-  cases: ['correlatedOts', 'unitVectors'],
-  n: [2 ** 16],
+  cases: ['correlatedOts', 'unitVectors', 'sorted'],
+  n: [2 ** 14],
   k: [4],
   runs: 3,
-  extras: { groups: ['10', '100', '1000'] },
-  // Half a second of correlated OTs per hundred groups.
-  skip: ({ case: kind, extra }) => kind === 'correlatedOts' && Number(extra['groups']) > 200,
+  extras: { groups: ['10', '100', '1000'], lanes: ['2'] },
   async open(end, { case: kind, k, n, extra }) {
     const groups = Number(extra['groups']);
     const sharing = await openSharing(end, k);
     const groupOfRow =
       end.party === 0 ? Int32Array.from({ length: n }, (_, r) => groupOf(r, groups)) : null;
-    const lanes = Array.from({ length: LANES }, () => systemRng(8 * n));
+    const lanes = Array.from({ length: Number(extra['lanes']) }, () => systemRng(8 * n));
     const method = kind as GroupSumMethod;
     return async () => {
       const sums = await groupSums(sharing, { groups, groupOfRow, rows: n, lanes, method });
@@ -31,9 +28,12 @@ export const task: Task = {
       return { ...named('lane', lanes), ...named('sums', sums) };
     };
   },
+  more: ({ case: kind, extra }) => ({
+    chosen: groupSumMethod(Number(extra['groups'])) === kind ? 1 : 0,
+  }),
   check(outputs, { n, extra }) {
     const groups = Number(extra['groups']);
-    for (let lane = 0; lane < LANES; lane += 1) {
+    for (let lane = 0; lane < Number(extra['lanes']); lane += 1) {
       const of = (name: string): BigUint64Array =>
         openRing(outputs.map((o) => o[`${name}${lane}`] as Uint8Array));
       const [values, sums] = [of('lane'), of('sums')];

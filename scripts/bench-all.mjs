@@ -29,7 +29,7 @@ const RUNS = [
   ],
   ['equality', 'equality', ''],
   ['mux', 'mux', ''],
-  ['group-sums', 'group-sums', '--groups 10,30,100,300,1000'],
+  ['group-sums', 'group-sums', '--groups 10,30,100,300,1000 --lanes 3'],
   ['noise', 'noise', '--triples ot,free'],
   ['oprf', 'oprf', ''],
   ['join', 'join', ''],

@@ -50,7 +50,7 @@ const CHARTS: readonly ChartSpec[] = [
   {
     file: 'group-sums',
     from: ['group-sums'],
-    title: 'Group sums of two 64-bit values by method, k = 4',
+    title: 'Group sums of three 64-bit values by method, k = 4',
     x: ['groups', 'groups'],
     y: ['ns_each', 'µs a row', 1e-3],
     series: (line) => text(line, 'case'),
