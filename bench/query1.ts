@@ -23,6 +23,7 @@ const { values: flags } = parseArgs({
     parties: { type: 'string', default: '2' },
     oprf: { type: 'string', default: 'ecdh' },
     k: { type: 'string', default: '4' },
+    links: { type: 'string', default: 'relay' },
     'shard-users': { type: 'string', default: '65536' },
     runs: { type: 'string', default: '3' },
     net: { type: 'string', default: 'none' },
@@ -36,6 +37,9 @@ const CATEGORIES = Number(flags.categories);
 const PARTIES = Number(flags.parties);
 const RUNS = Number(flags.runs);
 const NET = parseNet(flags.net);
+if (NET !== null && flags.links === 'direct') {
+  throw new Error('--net shapes the way to the coordinator, which direct links do not take');
+}
 const ROWS_PER_USER = 2;
 if (PARTIES < 2 || PARTIES > 4) throw new Error('--parties is 2, 3 or 4');
 
@@ -101,7 +105,7 @@ rules:
     max_contributions_per_partition: ${ROWS_PER_USER ** 2}
   join: { oprf: ${flags.oprf}, ot_field_bits: ${flags.k}, shard_users: ${flags['shard-users']} }
   size_disclosure: declared
-execution: { backends: [mpc], tee: null }
+execution: { backends: [mpc], tee: null, links: ${flags.links} }
 `;
 
 interface Expected {
@@ -170,13 +174,17 @@ function peakMb(pid: number): number {
 interface Run {
   readonly ms: number;
   readonly stages: Map<string, number>;
+  /** As the parties reported them, by sender. */
+  readonly bytes: Map<string, number>;
 }
 
 async function timedRun(room: Room, expected: Expected): Promise<Run> {
   const stages = new Map<string, number>();
+  const bytes = new Map<string, number>();
   const start = performance.now();
   const onProgress = (record: QueryRecord): void => {
     for (const { party, stage, done, total } of record.progress) {
+      if (stage === 'link.bytes') bytes.set(party, done);
       const key = `${party} ${stage}`;
       if (done >= total && !stages.has(key)) stages.set(key, performance.now() - start);
     }
@@ -203,7 +211,7 @@ async function timedRun(room: Room, expected: Expected): Promise<Run> {
     }
   }
   if (answer.rows.length !== CAMPAIGNS * CATEGORIES) throw new Error('a group is missing');
-  return { ms, stages };
+  return { ms, stages, bytes };
 }
 
 const report = openReport({ bench: 'query1', json: flags.json, out: flags.out });
@@ -225,6 +233,9 @@ try {
   for (let i = 0; i < RUNS; i += 1) runs.push(await timedRun(room, expected));
   const times = runs.map((run) => run.ms).sort((a, b) => a - b);
   const view = room.coordinatorView();
+  if (flags.links === 'direct' && view.relayedBytes !== 0) {
+    throw new Error('the coordinator relayed bytes of direct links');
+  }
   const round = (ms: number): number => Math.round(ms);
   report.line({
     users_per_party: USERS,
@@ -232,6 +243,7 @@ try {
     net: NET?.name ?? 'none',
     oprf: flags.oprf,
     k: Number(flags.k),
+    links: flags.links,
     shard_users: Number(flags['shard-users']),
     rows_per_user: ROWS_PER_USER,
     campaigns: CAMPAIGNS,
@@ -241,12 +253,8 @@ try {
     ms_min: round(times[0]!),
     ms_max: round(times.at(-1)!),
     stages_end_at_ms: Object.fromEntries([...runs[0]!.stages].map(([k, v]) => [k, round(v)])),
-    bytes_sent_per_query: Object.fromEntries(
-      Object.entries(view.relayedBySender).map(([party, bytes]) => [
-        party,
-        Math.round(bytes / RUNS),
-      ]),
-    ),
+    bytes_sent_per_query: Object.fromEntries(runs[0]!.bytes),
+    bytes_relayed_per_query: Math.round(view.relayedBytes / RUNS),
     peak_rss_mb: {
       ...Object.fromEntries(room.roles.map((role) => [role.name, peakMb(role.pid)])),
       analyst: peakMb(process.pid),

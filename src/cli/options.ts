@@ -16,6 +16,17 @@ export function portOf(text: string): number {
   return port;
 }
 
+/** `host:port`, an IPv6 host in brackets. @throws InvalidArgumentError: wrong usage. */
+export function listenOf(text: string): { readonly host: string; readonly port: number } {
+  const [, bracketed, plain, port] =
+    /^(?:\[([0-9a-fA-F:]+)\]|([^\s:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined || port === undefined) {
+    throw new InvalidArgumentError('It is an address such as 0.0.0.0:7700.');
+  }
+  return { host, port: portOf(port) };
+}
+
 /** Base address of a coordinator. @throws InvalidArgumentError: wrong usage. */
 export function coordinatorUrlOf(text: string): string {
   const { protocol } = URL.canParse(text) ? new URL(text) : { protocol: '' };

@@ -8,7 +8,7 @@ import { loadPartyKeys } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
 import { findTableFile, importFile } from './data.ts';
 import { readPacket } from './files.ts';
-import { coordinatorUrlOf, workersOf } from './options.ts';
+import { coordinatorUrlOf, listenOf, workersOf } from './options.ts';
 import { print, withErrors } from './output.ts';
 import { untilSignal } from './signals.ts';
 
@@ -19,6 +19,7 @@ interface PartyFlags {
   readonly state: string;
   readonly coordinator: string;
   readonly data?: string;
+  readonly listen?: ReturnType<typeof listenOf>;
   readonly workers?: number;
 }
 
@@ -38,6 +39,7 @@ export function partyCommand(): Command {
       '--data <dir>',
       'import <dir>/<table>.csv (or .parquet, .json, .jsonl) of every table first',
     )
+    .option('--listen <host:port>', 'take direct links here (execution.links: direct)', listenOf)
     .option('--workers <n>', 'shards of a query computed at once (cores)', workersOf)
     .action((flags: PartyFlags) =>
       withErrors(true, async () => {
@@ -68,6 +70,7 @@ async function runParty(flags: PartyFlags): Promise<void> {
     storePath,
     ledgerDirectory: join(flags.state, 'ledger'),
     coordinatorUrl: flags.coordinator,
+    ...(flags.listen === undefined ? {} : { listen: flags.listen }),
     ...(flags.workers === undefined ? {} : { workers: flags.workers }),
     log,
   });
@@ -77,6 +80,7 @@ async function runParty(flags: PartyFlags): Promise<void> {
       role: 'party',
       party: flags.party,
       policy_digest: digest,
+      link_port: node.linkPort,
       imported,
     }),
   );

@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
@@ -68,6 +69,8 @@ interface Signed {
   readonly packet: PolicyPacket;
   readonly packetFile: string;
   readonly partyKeyFiles: ReadonlyMap<string, string>;
+  /** Ports for direct links by party; empty when links go through the relay. */
+  readonly linkPorts: ReadonlyMap<string, number>;
   readonly analystKeys: AnalystKeys;
   readonly analystKeysFile: string;
 }
@@ -89,7 +92,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
   const close = (): Promise<void> => (closing ??= stopAll());
   try {
     mkdirSync(state, { recursive: true, mode: 0o700 });
-    const signed = makeAndSign(draft, state);
+    const signed = await makeAndSign(draft, state);
     const { policy, digest } = verifyPacket(signed.packet);
     options.check?.(policy, digest);
     options.say?.(`policy signed by ${policy.parties.map((p) => p.name).join(' and ')}`);
@@ -124,28 +127,52 @@ function readDraft(directory: string): string {
   }
 }
 
-function makeAndSign(draftText: string, state: string): Signed {
+/** Ports that were free a moment ago, all different. */
+async function freePorts(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const servers = names.map(() => createServer());
+  const listening = servers.map(
+    (server) =>
+      new Promise<number>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+      }),
+  );
+  const ports = await Promise.all(listening);
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return new Map(names.map((name, i) => [name, ports[i]!]));
+}
+
+async function makeAndSign(draftText: string, state: string): Promise<Signed> {
   const draft = parsePolicyDraft(draftText);
+  const direct = draft.execution.links === 'direct';
+  const linkPorts = await freePorts(direct ? draft.parties.map((p) => p.name) : []);
   const keysOf = new Map<string, PartyKeys>(
     draft.parties.map((p) => [p.name, generatePartyKeys()]),
   );
   const analystKeys = generateAnalystKeys();
-  const policy = completeDraft(draft, {
-    identifier_salt: toHex(systemRng(32)),
-    parties: Object.fromEntries(
-      [...keysOf].map(([name, keys]) => [
-        name,
-        { identity_key: keys.identity.publicKey, link_key: keys.link.publicKey },
-      ]),
-    ),
-    analysts: [
-      {
-        name: SANDBOX_ANALYST,
-        signing_key: analystKeys.signing.publicKey,
-        sealing_key: analystKeys.sealing.publicKey,
-      },
-    ],
-  });
+  // Real addresses of the parties are not this machine.
+  const parties = draft.parties.map((p) =>
+    direct ? { ...p, address: `ws://127.0.0.1:${linkPorts.get(p.name)!}` } : p,
+  );
+  const policy = completeDraft(
+    { ...draft, parties },
+    {
+      identifier_salt: toHex(systemRng(32)),
+      parties: Object.fromEntries(
+        [...keysOf].map(([name, keys]) => [
+          name,
+          { identity_key: keys.identity.publicKey, link_key: keys.link.publicKey },
+        ]),
+      ),
+      analysts: [
+        {
+          name: SANDBOX_ANALYST,
+          signing_key: analystKeys.signing.publicKey,
+          sealing_key: analystKeys.sealing.publicKey,
+        },
+      ],
+    },
+  );
   const signatures = Object.fromEntries(
     [...keysOf].map(([name, keys]) => [name, signPolicy(policy, name, keys.identity.privateKey)]),
   );
@@ -161,7 +188,7 @@ function makeAndSign(draftText: string, state: string): Signed {
   saveKeys(analystKeysFile, analystKeys);
   const packetFile = join(folder, 'packet.json');
   writeText(packetFile, formatPacket(packet));
-  return { packet, packetFile, partyKeyFiles, analystKeys, analystKeysFile };
+  return { packet, packetFile, partyKeyFiles, linkPorts, analystKeys, analystKeysFile };
 }
 
 async function startRoles(
@@ -191,6 +218,8 @@ async function startRoles(
     const args = ['party', ...common, '--party', name, '--coordinator', reached];
     args.push('--keys', signed.partyKeyFiles.get(name) ?? '', '--state', join(state, name));
     args.push('--data', join(options.directory, 'data', name));
+    const linkPort = signed.linkPorts.get(name);
+    if (linkPort !== undefined) args.push('--listen', `127.0.0.1:${linkPort}`);
     const role = await startRole(name, args, join(state, `${name}.log`), signal);
     roles.push(role);
     options.say?.(`${name} (process ${role.pid}) imported ${importedWords(role)}`);

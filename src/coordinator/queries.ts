@@ -274,7 +274,8 @@ export class QueryBook {
     this.#audit(query, { event: 'running' });
     this.#changedNow(query);
     // The route first: a party may send its first frame the moment it hears of the goes.
-    hub.openRoute(query.id, query.parties);
+    // Direct links pass it by: then nothing may be relayed either.
+    if (policy.execution.links === 'relay') hub.openRoute(query.id, query.parties);
     for (const name of query.parties) hub.send(name, { type: 'gos', query_id: query.id, gos });
   }
 

@@ -1,5 +1,6 @@
 /** A company's node: its data, its ledger, its half of every query. */
 export { Ledger } from './ledger/index.ts';
+export type { ListenAddress } from './links.ts';
 export { expectOwnKeys, startParty } from './node.ts';
 export type { PartyNode, PartyOptions } from './node.ts';
 export { SOFTWARE } from './session.ts';

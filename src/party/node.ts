@@ -8,12 +8,13 @@ import type { KeyPair } from '../policy/index.ts';
 import { signBytes, verifyPacket } from '../policy/index.ts';
 import type { Policy, PolicyPacket } from '../policy/types.ts';
 import type { SignedGo } from '../records/index.ts';
-import type { Relay, TraceEvent } from '../transport/index.ts';
+import type { DirectLinks, Relay, TraceEvent } from '../transport/index.ts';
 import { connectRelay } from '../transport/index.ts';
 import type { FromCoordinator, ToCoordinator } from './control.ts';
 import { parseControl } from './control.ts';
 import type { Budget } from './ledger/index.ts';
 import { Ledger } from './ledger/index.ts';
+import { openDirect, type ListenAddress } from './links.ts';
 import { openPool, type WorkerPool } from './run/pool.ts';
 import { QuerySession } from './session.ts';
 import type { Store } from './store/index.ts';
@@ -37,6 +38,8 @@ export interface PartyOptions {
   readonly storePath: string;
   readonly ledgerDirectory: string;
   readonly coordinatorUrl: string;
+  /** Given exactly when the policy's links are direct. */
+  readonly listen?: ListenAddress;
   /** Shards of one query computed at once; the number of cores when left out. */
   readonly workers?: number;
   readonly log: Logger;
@@ -53,6 +56,8 @@ export interface PartyContext {
   readonly ledger: Ledger;
   readonly store: Store;
   readonly relay: Relay;
+  /** Null when links go through the relay. */
+  readonly direct: DirectLinks | null;
   readonly budget: Budget | null;
   /** Commitment to a table's content, as the ledger names it. */
   readonly dataset: (table: string) => string;
@@ -64,6 +69,8 @@ export interface PartyContext {
 
 /** A running party node. */
 export interface PartyNode {
+  /** Where it takes links of other parties; null when they go through the relay. */
+  readonly linkPort: number | null;
   /** Stops taking queries, lets running ones end for at most `graceMs`, and lets go of files. */
   close(graceMs?: number): Promise<void>;
   /** Settles when the node has left the room for good: null after `close`, else why. */
@@ -73,15 +80,17 @@ export interface PartyNode {
 /**
  * Starts a party node: checks the packet and its own keys, opens store and ledger, joins the room.
  * @throws ParleyError POLICY_UNSIGNED, POLICY_BAD_SIGNATURE, POLICY_FOREIGN (not a party of it, or
- *   other keys), STORE_MISMATCH, LEDGER_CORRUPT, LEDGER_LOCKED, COORDINATOR_AWAY.
+ *   other keys), STORE_MISMATCH, LEDGER_CORRUPT, LEDGER_LOCKED, BAD_CONFIG (`listen`), COORDINATOR_AWAY.
  */
 export async function startParty(options: PartyOptions): Promise<PartyNode> {
   const { policy, digest } = verifyPacket(options.packet);
   expectOwnKeys(policy, options);
   const store = await openStore(options.storePath, { readOnly: true });
   let ledger: Ledger | null = null;
+  let direct: DirectLinks | null = null;
   try {
     ledger = Ledger.open(options.ledgerDirectory, { room: policy.room, party: options.party });
+    direct = await openDirect(policy, options);
     const relay = await connectRelay({
       url: options.coordinatorUrl,
       room: policy.room,
@@ -98,6 +107,7 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
       ledger,
       store,
       relay,
+      direct,
       budget: budgetOf(policy),
       dataset: datasetOf(policy, options.party, store),
       pool: openPool(QUERIES_MAX, options.workers),
@@ -106,6 +116,7 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
       ...(options.trace === undefined ? {} : { trace: options.trace }),
     });
   } catch (error) {
+    await direct?.close();
     ledger?.close();
     store.close();
     throw error;
@@ -239,6 +250,7 @@ function serve(context: PartyContext): PartyNode {
     if (!connected) for (const queryId of [...sessions.keys()]) forget(queryId);
   });
   return {
+    linkPort: context.direct?.port ?? null,
     ended: context.relay.closed,
     async close(graceMs = 10_000) {
       closing = true;
@@ -248,6 +260,7 @@ function serve(context: PartyContext): PartyNode {
       await Promise.allSettled(running);
       clearTimeout(timer);
       for (const queryId of [...sessions.keys()]) forget(queryId);
+      await context.direct?.close();
       await context.relay.close();
       await context.pool.close();
       context.ledger.close();

@@ -8,9 +8,10 @@ import type { OutputShare } from '../engine/types.ts';
 import { parsePublicKey } from '../policy/index.ts';
 import type { Json, SignedGo } from '../records/index.ts';
 import { sealShare, sessionOf, shareDigest, signGo, signReceipt, SUITE } from '../records/index.ts';
-import type { Link } from '../transport/index.ts';
+import type { Link, LinkEndpoint } from '../transport/index.ts';
 import { openLink } from '../transport/index.ts';
 import type { ToCoordinator } from './control.ts';
+import { pipeTo } from './links.ts';
 import { runLocalStage } from './local/index.ts';
 import type { PartyContext } from './node.ts';
 import type { Side } from '../sql/index.ts';
@@ -141,18 +142,21 @@ export class QuerySession {
   }
 
   #openLink(session: string, peerSide: Side): Promise<Link> {
-    const { policy, policyDigest, keys, relay } = this.#context;
+    const { policy, policyDigest, keys } = this.#context;
     const { side, submission, plan } = this.query;
     const peer = plan.sides[peerSide]!.party;
     const remote = policy.parties.find((p) => p.name === peer);
     expect(remote !== undefined, 'the plan names parties of the policy');
     const fields = [policy.room, policyDigest, submission.query_id, session];
-    return openLink({
-      raw: relay.pipe(submission.query_id, peer),
+    const endpoint: LinkEndpoint = {
       role: side < peerSide ? 'initiator' : 'responder',
       localStatic: keys.link.privateKey,
       remoteStatic: parsePublicKey('x25519', remote.link_key),
       prologue: concat([utf8(`parley/link/v1\0${fields.join('\0')}`)]),
+    };
+    return openLink({
+      ...endpoint,
+      raw: pipeTo(this.#context, submission.query_id, remote, endpoint),
       path: submission.query_id,
       signal: this.#cancel.signal,
       ...(this.#context.trace === undefined ? {} : { trace: this.#context.trace }),

@@ -10,7 +10,13 @@ import {
   VIEWS_MAX,
 } from './limits.ts';
 import type { PolicyDraft } from './schema.ts';
-import type { ColumnPolicy, DifferentialPrivacy, TablePolicy, ViewPolicy } from './types.ts';
+import type {
+  ColumnPolicy,
+  DifferentialPrivacy,
+  Policy,
+  TablePolicy,
+  ViewPolicy,
+} from './types.ts';
 
 function refuse(path: string, message: string): never {
   throw new ParleyError('POLICY_OUT_OF_RANGE', `a policy value ${message}`, { path });
@@ -178,6 +184,21 @@ function expectNamesAndKeys({ parties, analysts }: PolicyDraft): void {
     ...analysts.map((a, i) => [`analysts.${i}.signing_key`, a.signing_key] as const),
     ...analysts.map((a, i) => [`analysts.${i}.sealing_key`, a.sealing_key] as const),
   ]);
+  expectUnique(parties.map((p, i) => [`parties.${i}.address`, p.address]));
+}
+
+/**
+ * Checks that a policy without gaps says where every party is dialled, when links are direct: which
+ * end dials depends on the query.
+ * @throws ParleyError POLICY_OUT_OF_RANGE with the path of the missing address.
+ */
+export function expectAddresses({ execution, parties }: Policy): void {
+  if (execution.links === 'relay') return;
+  parties.forEach((party, i) => {
+    if (party.address === undefined) {
+      refuse(`parties.${i}.address`, 'is missing, and execution.links is direct');
+    }
+  });
 }
 
 /**

@@ -2,6 +2,8 @@
 export const POLICY_BYTES_MAX = 1024 * 1024;
 /** AGREEMENT. Parties in a room. */
 export const PARTIES_MAX = 8;
+/** AGREEMENT. Longest address of a party. */
+export const ADDRESS_CHARS_MAX = 256;
 /** AGREEMENT. Tables of one party, columns of one table, views, analysts. */
 export const TABLES_MAX = 16;
 export const COLUMNS_MAX = 128;

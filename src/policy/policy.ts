@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ParleyError } from '../core/errors.ts';
 import { equalBytes } from '../core/bytes.ts';
 import { canonicalJson } from './canonical.ts';
-import { expectConsistent } from './checks.ts';
+import { expectAddresses, expectConsistent } from './checks.ts';
 import { parsePolicyText } from './document.ts';
 import { parseJsonStrict } from './json.ts';
 import { PARTIES_MAX, POLICY_BYTES_MAX } from './limits.ts';
@@ -62,7 +62,9 @@ function check<T extends PolicyDraft>(schema: z.ZodType<T>, value: unknown): T {
  * @throws ParleyError POLICY_MALFORMED, POLICY_OUT_OF_RANGE with the dotted path of the field.
  */
 export function policyOf(value: unknown): Policy {
-  return check(policySchema, value);
+  const policy = check(policySchema, value);
+  expectAddresses(policy);
+  return policy;
 }
 
 /**
@@ -85,7 +87,9 @@ export function parsePolicyDraft(text: string): PolicyDraft {
 export interface DraftFill {
   readonly identifier_salt: string;
   /** By party name. */
-  readonly parties: Readonly<Record<string, Pick<PartyPolicy, 'identity_key' | 'link_key'>>>;
+  readonly parties: Readonly<
+    Record<string, Pick<PartyPolicy, 'identity_key' | 'link_key' | 'address'>>
+  >;
   /** Completes analysts of the same name; the others are added. */
   readonly analysts: readonly AnalystPolicy[];
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { compare, div, parseDecimal, rational, type Rational } from '../core/rational.ts';
 import { parsePublicKey, type KeyKind } from './keys.ts';
 import {
+  ADDRESS_CHARS_MAX,
   ANALYSTS_MAX,
   DOMAIN_VALUES_MAX,
   PARTIES_MAX,
@@ -126,17 +127,29 @@ const table = z.strictObject({
   columns: z.record(identifier, column),
 });
 
+/**
+ * Where a party's node is dialled. What URLs allow beside host, port and path is refused, so that
+ * what all parties signed is what a node dials.
+ */
+const address = z
+  .string()
+  .max(ADDRESS_CHARS_MAX)
+  .regex(/^wss?:\/\/[^\s/?#@\\]+(\/[A-Za-z0-9._~-]+)*\/?$/, 'must be ws://host:port or wss://host')
+  .refine((text) => URL.canParse(text), 'is not an address');
+
 const tables = z.record(identifier, table);
 const party = z.strictObject({
   name: identifier,
   identity_key: ed25519Key,
   link_key: x25519Key,
+  address: address.exactOptional(),
   tables,
 });
 const partyDraft = z.strictObject({
   name: identifier,
   identity_key: ed25519Key.exactOptional(),
   link_key: x25519Key.exactOptional(),
+  address: address.exactOptional(),
   tables,
 });
 const analyst = z.strictObject({
@@ -230,8 +243,9 @@ const execution = z
       .length(1)
       .default(['mpc']),
     tee: notYet.default(null),
+    links: choice(['relay', 'direct']).default('relay'),
   })
-  .default({ backends: ['mpc'], tee: null });
+  .default({ backends: ['mpc'], tee: null, links: 'relay' });
 
 const common = {
   version: z.literal(1),

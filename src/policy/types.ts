@@ -33,6 +33,8 @@ export interface PartyPolicy {
   readonly identity_key: string;
   /** `x25519:` + base64url of 32 bytes. Static key of the party's links (Noise). */
   readonly link_key: string;
+  /** Where other parties dial it, `ws:` or `wss:`; needed when links are direct. */
+  readonly address?: string;
   readonly tables: Readonly<Record<string, TablePolicy>>;
 }
 
@@ -92,7 +94,12 @@ export interface Policy {
   readonly views: Readonly<Record<string, ViewPolicy>>;
   readonly analysts: readonly AnalystPolicy[];
   readonly rules: RulesPolicy;
-  readonly execution: { readonly backends: readonly 'mpc'[]; readonly tee: null };
+  readonly execution: {
+    readonly backends: readonly 'mpc'[];
+    readonly tee: null;
+    /** How bytes travel between parties: through the coordinator, or from node to node. */
+    readonly links: 'relay' | 'direct';
+  };
 }
 
 /** A policy with the signatures of all its parties, as it travels and as it lies on disk. */

@@ -1,6 +1,8 @@
 /** Authenticated links between parties, and a party's connection to the coordinator. */
 export { parseHello, parseReport } from './control.ts';
 export type { Greeting, HelloMessage, Order, Report } from './control.ts';
+export { listenDirect } from './direct.ts';
+export type { DirectLinks, DirectOptions } from './direct.ts';
 export { HELLO_VERSION, helloBytes } from './hello.ts';
 export type { Hello } from './hello.ts';
 export {
@@ -11,9 +13,9 @@ export {
   SEND_BUFFER_BYTES_MAX,
   WS_MESSAGE_BYTES_MAX,
 } from './limits.ts';
-export type { LinkLimits, RelayLimits } from './limits.ts';
-export { openLink } from './link.ts';
-export type { Link, LinkOptions, LinkStats, TraceEvent } from './link.ts';
+export type { DirectLimits, LinkLimits, RelayLimits } from './limits.ts';
+export { openLink, provesPeer } from './link.ts';
+export type { Link, LinkEndpoint, LinkOptions, LinkStats, TraceEvent } from './link.ts';
 export type { RawPipe } from './raw-pipe.ts';
 export { decodeRelayFrame, readdressed } from './relay-frame.ts';
 export type { RelayFrame } from './relay-frame.ts';

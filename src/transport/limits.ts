@@ -88,6 +88,34 @@ export const LINK_LIMITS: LinkLimits = {
   windowBytes: WINDOW_BYTES,
 };
 
+/** AGREEMENT. Longest first payload of a direct pipe, which travels in a header; KK's has 49. */
+export const FIRST_PAYLOAD_BYTES_MAX = 256;
+
+/** LOCAL. Longest request for a direct pipe, whatever proxies add to it. */
+export const LINK_REQUEST_BYTES_MAX = 8 * KIB;
+
+/** LOCAL defaults of direct pipes between parties. */
+export interface DirectLimits {
+  /** From a connection to a proof of a peer's key; also the longest single attempt to dial. */
+  readonly openTimeoutMs: number;
+  /** Connections that have proved nothing; beyond, the oldest is ended. */
+  readonly strangersMax: number;
+  /** A refused dialer waits this long, doubled up to the maximum. */
+  readonly redialMsMin: number;
+  readonly redialMsMax: number;
+  readonly heartbeatMs: number;
+  readonly heartbeatsMissedMax: number;
+}
+
+export const DIRECT_LIMITS: DirectLimits = {
+  openTimeoutMs: 5_000,
+  strangersMax: 64,
+  redialMsMin: 20,
+  redialMsMax: 500,
+  heartbeatMs: 10_000,
+  heartbeatsMissedMax: 3,
+};
+
 /** LOCAL defaults of a party's connection to the coordinator. */
 export interface RelayLimits {
   /** Longest opening handshake of the socket, and again of the hello. */

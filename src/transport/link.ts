@@ -30,8 +30,8 @@ export interface LinkStats {
   readonly messages: number;
 }
 
-export interface LinkOptions {
-  readonly raw: RawPipe;
+/** Who is at an end of a link and for what: everything the handshake depends on. */
+export interface LinkEndpoint {
   readonly role: 'initiator' | 'responder';
   /** Own X25519 private key, 32 bytes. */
   readonly localStatic: Redacted<Uint8Array>;
@@ -39,6 +39,10 @@ export interface LinkOptions {
   readonly remoteStatic: Uint8Array;
   /** What both ends must agree on: room, policy digest, query id, session. */
   readonly prologue: Uint8Array;
+}
+
+export interface LinkOptions extends LinkEndpoint {
+  readonly raw: RawPipe;
   /** Path of `root`, prefixed to every channel's path. Not sent. */
   readonly path?: string;
   readonly limits?: Partial<LinkLimits>;
@@ -150,7 +154,22 @@ export function openLink(options: LinkOptions): Promise<Link> {
   });
 }
 
-function handshakeOf(options: LinkOptions): HandshakeState {
+/**
+ * Whether `first` is the first payload of a link to this responder by whoever holds the peer's key,
+ * for the same prologue. It may be a replay: KK's first message proves nothing about when it was
+ * said. Changes nothing; three X25519 operations.
+ */
+export function provesPeer(endpoint: LinkEndpoint, first: Uint8Array): boolean {
+  expect(endpoint.role === 'responder', 'the responder hears the first payload');
+  try {
+    readHandshake(handshakeOf(endpoint), first);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function handshakeOf(options: LinkEndpoint): HandshakeState {
   return new HandshakeState({
     pattern: KK,
     initiator: options.role === 'initiator',

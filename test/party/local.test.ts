@@ -89,7 +89,7 @@ const POLICY: Policy = {
     join: { oprf: 'ecdh', ot_field_bits: 4, shard_users: 65_536 },
     size_disclosure: 'declared',
   },
-  execution: { backends: ['mpc'], tee: null },
+  execution: { backends: ['mpc'], tee: null, links: 'relay' },
 };
 
 const SIDE: PlanSide = {

@@ -15,7 +15,9 @@ import {
   signPolicy,
   verifyPacket,
 } from '../../src/policy/index.ts';
+import { policyOf } from '../../src/policy/policy.ts';
 import { decimalOf } from '../../src/policy/schema.ts';
+import type { Policy } from '../../src/policy/types.ts';
 import { partyKeys, ROOM_YAML, sampleRoom } from './samples.ts';
 
 const room = sampleRoom();
@@ -54,7 +56,7 @@ describe('policy', () => {
       max_contributions_per_partition: 4,
       noise_threshold_bits: 64,
     });
-    expect(execution).toEqual({ backends: ['mpc'], tee: null });
+    expect(execution).toEqual({ backends: ['mpc'], tee: null, links: 'relay' });
     expect(parties[0]?.tables['purchases']?.columns['category']?.nullable).toBe(false);
     const bare = parsePolicyDraft(
       ROOM_YAML.replace(/ {2}min_privacy.*\n {2}partition.*\n/, '').replace(
@@ -78,8 +80,56 @@ describe('policy', () => {
 
   it('pins the digest of the sample room', () => {
     expect(room.digest).toMatchInlineSnapshot(
-      `"c7be9f7fccafb054801906a605e5bbb30563ab10e7e344f6b4e5f53c3c759a6b"`,
+      `"644ab64cabc9ab09a280d830c245a29c9297864f8fda1d2d50191c2a9db2c107"`,
     );
+  });
+
+  describe('direct links', () => {
+    const direct = (first: string | null, second: string | null): Policy =>
+      policyOf({
+        ...room.policy,
+        parties: room.policy.parties.map((party, i) => {
+          const address = [first, second][i];
+          return address === null ? party : { ...party, address };
+        }),
+        execution: { ...room.policy.execution, links: 'direct' },
+      });
+    const fine = 'wss://links.shopgood.example';
+
+    it('names the party without an address', () => {
+      expect(direct(fine, 'ws://[::1]:7700/a/b').execution.links).toBe('direct');
+      for (const [first, second, i] of [
+        [null, fine, 0],
+        [fine, null, 1],
+      ] as const) {
+        expect(refusalOf(() => direct(first, second))).toEqual({
+          code: 'POLICY_OUT_OF_RANGE',
+          path: `parties.${i}.address`,
+        });
+      }
+      // A draft is filled in later.
+      const draft = parsePolicyDraft(`${ROOM_YAML}execution: { links: direct }\n`);
+      expect(draft.execution.links).toBe('direct');
+    });
+
+    it.each([
+      'http://a.example',
+      'wss://',
+      'wss://user:secret@a.example',
+      'wss://a.example/?q',
+      'wss://a.example/#f',
+      'wss://a.example/a//b',
+      'wss://a.example:99999',
+      'wss://a b.example',
+      `wss://${'a'.repeat(256)}`,
+      fine,
+    ])('refuses the address %s', (address) => {
+      const at = address === fine ? 1 : 0;
+      expect(refusalOf(() => direct(address, fine))).toEqual({
+        code: expect.stringMatching(/^POLICY_/) as string,
+        path: `parties.${at}.address`,
+      });
+    });
   });
 
   it.each(['off', '"off"', 'false'])('reads differential_privacy: %s as off', (word) => {

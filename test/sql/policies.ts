@@ -82,7 +82,7 @@ export function seedPolicy(parts: PolicyParts = {}): Policy {
       join: { oprf: 'ecdh', ot_field_bits: 4, shard_users: 65_536 },
       size_disclosure: 'declared',
     },
-    execution: { backends: ['mpc'], tee: null },
+    execution: { backends: ['mpc'], tee: null, links: 'relay' },
   };
 }
 

@@ -7,12 +7,13 @@ import { createClient } from '../../src/client/index.ts';
 import type { Coordinator } from '../../src/coordinator/index.ts';
 import { startCoordinator } from '../../src/coordinator/index.ts';
 import { fromHex } from '../../src/core/bytes.ts';
-import type { PartyNode } from '../../src/party/index.ts';
+import type { ListenAddress, PartyNode } from '../../src/party/index.ts';
 import { importTable, startParty } from '../../src/party/index.ts';
 import type { AnalystKeys, PartyKeys } from '../../src/policy/index.ts';
 import { generateAnalystKeys, generatePartyKeys, signPolicy } from '../../src/policy/index.ts';
 import type { Policy, PolicyPacket } from '../../src/policy/types.ts';
 import type { TraceEvent } from '../../src/transport/index.ts';
+import { freePorts } from './free-ports.ts';
 import type { Row } from './random-room.ts';
 import { writeCsv } from './random-room.ts';
 
@@ -28,7 +29,8 @@ export interface LiveRoom {
   readonly nodes: Map<string, PartyNode>;
   /** Messages of all links, by party. */
   readonly traces: Map<string, TraceEvent[]>;
-  startNode(party: string): Promise<void>;
+  /** `listen`: other than the policy's own; null listens nowhere. */
+  startNode(party: string, listen?: ListenAddress | null): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -72,7 +74,16 @@ export async function liveRoom(
   rows: Readonly<Record<string, readonly Row[]>>,
   fetcher?: typeof fetch,
 ): Promise<LiveRoom> {
-  const { policy, packet, keys, analystKeys } = signRoom(draft);
+  const direct = draft.execution.links === 'direct';
+  const ports = new Map<string, number>();
+  if (direct) {
+    const free = await freePorts(draft.parties.length);
+    draft.parties.forEach(({ name }, i) => ports.set(name, free[i]!));
+  }
+  const addressed = draft.parties.map((party) =>
+    direct ? { ...party, address: `ws://127.0.0.1:${ports.get(party.name)!}` } : party,
+  );
+  const { policy, packet, keys, analystKeys } = signRoom({ ...draft, parties: addressed });
   const dir = mkdtempSync(join(tmpdir(), 'parley-room-'));
   const coordinator = await startCoordinator({
     packet,
@@ -98,7 +109,9 @@ export async function liveRoom(
       });
     }
   }
-  const startNode = async (party: string): Promise<void> => {
+  const startNode = async (party: string, told?: ListenAddress | null): Promise<void> => {
+    const own = direct ? { host: '127.0.0.1', port: ports.get(party)! } : null;
+    const listen = told === undefined ? own : told;
     const node = await startParty({
       packet,
       party,
@@ -106,6 +119,7 @@ export async function liveRoom(
       storePath: join(dir, `${party}.duckdb`),
       ledgerDirectory: join(dir, `${party}-ledger`),
       coordinatorUrl: coordinator.url,
+      ...(listen === null ? {} : { listen }),
       log,
       trace: (event) => traces.get(party)!.push(event),
     });

@@ -114,7 +114,7 @@ export function roomPolicy(rules: RulesPolicy = OPEN_RULES, rowsPerUser = 4, par
     },
     analysts: [{ name: 'ana', signing_key: key('ed25519', 5), sealing_key: key('x25519', 6) }],
     rules,
-    execution: { backends: ['mpc'], tee: null },
+    execution: { backends: ['mpc'], tee: null, links: 'relay' },
   };
 }
 

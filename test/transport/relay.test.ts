@@ -1,9 +1,6 @@
 // Goal: a party's connection proves who it is, carries links between two parties through the
 // coordinator, comes back after a loss, and gives up exactly when it should.
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { WebSocketServer, type WebSocket } from 'ws';
 import { utf8 } from '../../src/core/bytes.ts';
 import {
   connectRelay,
@@ -19,6 +16,7 @@ import { PipeTable } from '../../src/transport/relay-pipe.ts';
 import { dhKeyPairOf } from '../../src/transport/noise/index.ts';
 import { Redacted } from '../../src/core/redacted.ts';
 import { seededRng } from '../support/seeded-rng.ts';
+import { relayServer as startRelayServer, type RelayServer } from './relay-server.ts';
 
 const rng = seededRng('relay');
 const QUERY = 'q'.repeat(16);
@@ -250,54 +248,10 @@ async function connect(
   return relay;
 }
 
-interface RelayServer {
-  readonly url: string;
-  readonly sockets: WebSocket[];
-  readonly received: Uint8Array[];
-  /** From now on passes frames between these two. */
-  link(a: string, b: string): void;
-}
-
-/** The least that answers like a coordinator: welcomes everybody, echoes binary messages. */
 async function relayServer(refusal?: object): Promise<RelayServer> {
-  const http = createServer();
-  const server = new WebSocketServer({ server: http, perMessageDeflate: false });
-  const sockets: WebSocket[] = [];
-  const received: Uint8Array[] = [];
-  const byName = new Map<string, WebSocket>();
-  let linked = false;
-  server.on('connection', (socket) => {
-    sockets.push(socket);
-    let name = '';
-    socket.on('message', (data, isBinary) => {
-      const bytes = data as Buffer;
-      if (!isBinary) {
-        const message = JSON.parse(bytes.toString()) as { type: string; party: string };
-        if (message.type !== 'hello') return;
-        name = message.party;
-        byName.set(name, socket);
-        socket.send(
-          JSON.stringify(refusal ? { type: 'refused', error: refusal } : { type: 'welcome' }),
-        );
-        return;
-      }
-      received.push(bytes);
-      const frame = decodeRelayFrame(bytes);
-      const target = linked ? byName.get(frame.peer) : socket;
-      target?.send(linked ? readdressed(bytes, frame, name) : bytes);
-    });
-    socket.send(JSON.stringify({ type: 'challenge', version: 1, nonce: '00'.repeat(32) }));
-  });
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-  open.push({
-    close: () => {
-      for (const socket of sockets) socket.terminate();
-      server.close();
-      http.close();
-    },
-  });
-  const { port } = http.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, sockets, received, link: () => (linked = true) };
+  const server = await startRelayServer(refusal);
+  open.push(server);
+  return server;
 }
 
 async function until(condition: () => boolean): Promise<void> {
