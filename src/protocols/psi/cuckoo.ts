@@ -24,7 +24,7 @@ export interface CuckooTable {
  * B = max(1400, ceil((capacity \< 2^14 ? 1.35 : 1.30) · capacity)).
  *
  * SECURITY. By Hall's theorem and a union bound over minimal violators (PROTOCOL.md), a random table
- * of this size has no placement with probability at most 2^-43.7 at every capacity up to 2^20.
+ * of this size has no placement with probability at most 2^-50.5 at every capacity up to 2^20.
  */
 export function binsFor(capacity: number): number {
   const percent = capacity < 1 << 14 ? 135 : 130;

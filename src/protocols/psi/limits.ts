@@ -20,7 +20,7 @@ export const HASHES = 3;
 
 /**
  * SECURITY. Fewest bins: with 1,400, up to 1,024 ids fail to be placed with probability at most
- * 2^-43.9 (Hall-violator bound, PROTOCOL.md).
+ * 2^-50.5 (Hall-violator bound, PROTOCOL.md).
  */
 export const BINS_MIN = 1_400;
 
