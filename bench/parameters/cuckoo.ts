@@ -149,7 +149,7 @@ function exactPart(seed: string, scale: number, rows: Row[], verdicts: Verdict[]
     [5, 8],
   ] as const;
   return cases.map(([n, bins]) => {
-    const t = attempt(n, bins, Math.ceil(400_000 * scale), seed);
+    const t = attempt(n, bins, Math.ceil(200_000 * scale), seed);
     const expected = n === 4 ? failureOfFour(bins) : failureOfFive(bins);
     const [low, high] = interval(t.failed, t.trials, ALPHA);
     rows.push({ part: 'exact', ...t, expected, interval: [low, high] });
@@ -173,7 +173,7 @@ function exactPart(seed: string, scale: number, rows: Row[], verdicts: Verdict[]
 function foursPart(seed: string, scale: number, rows: Row[], verdicts: Verdict[]): unknown[][] {
   return [12, 16, 20].map((bins) => {
     const n = 64;
-    const t = attempt(n, bins, Math.ceil(100_000 * scale), seed);
+    const t = attempt(n, bins, Math.ceil(40_000 * scale), seed);
     const expected = t.trials * Math.exp(lnChoose(n, 4) - 3 * lnChoose(bins, 3));
     const asymptotic = (t.trials * 9 * n ** 4) / bins ** 9;
     rows.push({ part: 'fours', ...t, expected });
@@ -191,7 +191,7 @@ function visiblePart(seed: string, scale: number, rows: Row[], verdicts: Verdict
   for (const n of [64, 128, 256, 512, 1_024]) {
     for (const percent of [115, 120, 125, 130, 135]) {
       const bins = Math.ceil((n * percent) / 100);
-      const trials = Math.ceil((3_200_000 * scale) / n);
+      const trials = Math.ceil((1_000_000 * scale) / n);
       const t = attempt(n, bins, trials, seed);
       const [low, high] = interval(t.failed, trials, ALPHA);
       const bound = Math.min(1, Math.exp(lnHallBound(n, bins)));
