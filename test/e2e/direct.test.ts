@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { listenOf } from '../../src/cli/options.ts';
 import type { Policy } from '../../src/policy/types.ts';
 import { liveRoom, type LiveRoom } from '../support/live-room.ts';
 import type { Row } from '../support/random-room.ts';
@@ -128,4 +129,17 @@ it('starts a node only as its policy says', async () => {
   await room.nodes.get('shopgood')!.close(0);
   const listen = { host: '127.0.0.1', port: 0 };
   await expect(room.startNode('shopgood', listen)).rejects.toMatchObject({ code: 'BAD_CONFIG' });
+});
+
+it.each([
+  ['0.0.0.0:7700', { host: '0.0.0.0', port: 7700 }],
+  ['[::1]:0', { host: '::1', port: 0 }],
+  ['node.example:65535', { host: 'node.example', port: 65_535 }],
+  ['7700', null],
+  ['::1:7700', null],
+  ['host:65536', null],
+  ['host:', null],
+])('reads --listen %s', (text, address) => {
+  if (address === null) expect(() => listenOf(text)).toThrow(/^(It is an address|A port)/);
+  else expect(listenOf(text)).toEqual(address);
 });
