@@ -16,6 +16,9 @@ import {
 } from './report.ts';
 import { interval, lnAdd, lnChoose, lnFactorial } from './stats.ts';
 
+/** Ids of the trials in which sets of four are counted. */
+const FOURS = 64;
+
 /** Each side of an interval errs with this probability; some 60 intervals are looked at. */
 const ALPHA = 1e-6;
 
@@ -82,13 +85,19 @@ interface Trial {
 
 function attempt(n: number, bins: number, trials: number, seed: string): Trial {
   const rng = seededRng(`${seed} cuckoo ${n} ${bins}`);
-  const ids = rng(32 * n);
   let failed = 0;
   let fours = 0;
-  for (let trial = 0; trial < trials; trial++) {
-    const locations = locate(rng(16), ids, bins);
-    if (place(locations, bins).dropped > 0) failed++;
-    if (n <= 64) fours += sameFours(locations);
+  // Fresh ids for every trial; those of one batch share a seed, under which the PRF of each id is
+  // independent of all others.
+  const batch = Math.max(1, Math.floor(4_096 / n));
+  for (let from = 0; from < trials; from += batch) {
+    const here = Math.min(batch, trials - from);
+    const all = locate(rng(16), rng(32 * n * here), bins);
+    for (let trial = 0; trial < here; trial++) {
+      const locations = all.subarray(3 * n * trial, 3 * n * (trial + 1));
+      if (place(locations, bins).dropped > 0) failed++;
+      if (n === FOURS) fours += sameFours(locations);
+    }
   }
   return { n, bins, trials, failed, fours };
 }
@@ -149,7 +158,7 @@ function exactPart(seed: string, scale: number, rows: Row[], verdicts: Verdict[]
     [5, 8],
   ] as const;
   return cases.map(([n, bins]) => {
-    const t = attempt(n, bins, Math.ceil(200_000 * scale), seed);
+    const t = attempt(n, bins, Math.ceil(100_000 * scale), seed);
     const expected = n === 4 ? failureOfFour(bins) : failureOfFive(bins);
     const [low, high] = interval(t.failed, t.trials, ALPHA);
     rows.push({ part: 'exact', ...t, expected, interval: [low, high] });
@@ -172,8 +181,8 @@ function exactPart(seed: string, scale: number, rows: Row[], verdicts: Verdict[]
 
 function foursPart(seed: string, scale: number, rows: Row[], verdicts: Verdict[]): unknown[][] {
   return [12, 16, 20].map((bins) => {
-    const n = 64;
-    const t = attempt(n, bins, Math.ceil(40_000 * scale), seed);
+    const n = FOURS;
+    const t = attempt(n, bins, Math.ceil(20_000 * scale), seed);
     const expected = t.trials * Math.exp(lnChoose(n, 4) - 3 * lnChoose(bins, 3));
     const asymptotic = (t.trials * 9 * n ** 4) / bins ** 9;
     rows.push({ part: 'fours', ...t, expected });
@@ -191,7 +200,7 @@ function visiblePart(seed: string, scale: number, rows: Row[], verdicts: Verdict
   for (const n of [64, 128, 256, 512, 1_024]) {
     for (const percent of [115, 120, 125, 130, 135]) {
       const bins = Math.ceil((n * percent) / 100);
-      const trials = Math.ceil((1_000_000 * scale) / n);
+      const trials = Math.ceil((500_000 * scale) / n);
       const t = attempt(n, bins, trials, seed);
       const [low, high] = interval(t.failed, trials, ALPHA);
       const bound = Math.min(1, Math.exp(lnHallBound(n, bins)));

