@@ -69,6 +69,7 @@ async function runParty(flags: PartyFlags): Promise<void> {
     keys,
     storePath,
     ledgerDirectory: join(flags.state, 'ledger'),
+    runsDirectory: join(flags.state, 'runs'),
     coordinatorUrl: flags.coordinator,
     ...(flags.listen === undefined ? {} : { listen: flags.listen }),
     ...(flags.workers === undefined ? {} : { workers: flags.workers }),

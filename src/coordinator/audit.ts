@@ -13,6 +13,8 @@ export interface AuditEvent {
     | 'submitted'
     | 'agreeing'
     | 'running'
+    | 'interrupted'
+    | 'resumed'
     | 'answered'
     | 'refused'
     | 'failed';
@@ -23,6 +25,8 @@ export interface AuditEvent {
   readonly epsilon?: string | null;
   readonly plan_digest?: string;
   readonly code?: ErrorCode;
+  /** Of the run that is resumed; the first is 0. */
+  readonly epoch?: number;
   /** Payload bytes relayed, by sender. */
   readonly relayed_bytes?: Readonly<Record<string, number>>;
 }

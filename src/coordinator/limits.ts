@@ -6,6 +6,11 @@ export interface CoordinatorLimits {
   readonly agreeTimeoutMs: number;
   /** From submission to a terminal state. */
   readonly queryTimeoutMs: number;
+  /**
+   * From the loss of a party in the middle of a run to the start of the next epoch. With the 40 s
+   * it can take to notice a connection that died without a word, a query ends within a minute.
+   */
+  readonly resumeGraceMs: number;
   /** Longest wait for running queries when the coordinator is closed. */
   readonly drainTimeoutMs: number;
   /** Sockets of all kinds. */
@@ -30,6 +35,7 @@ export const COORDINATOR_LIMITS: CoordinatorLimits = {
   queriesInFlightMax: 8,
   agreeTimeoutMs: 30_000,
   queryTimeoutMs: 600_000,
+  resumeGraceMs: 20_000,
   drainTimeoutMs: 10_000,
   connectionsMax: 512,
   pendingHellosMax: 32,

@@ -23,6 +23,7 @@ import type { PartyHub } from './hub.ts';
 import { PROGRESS_INTERVAL_MS, STAGES_MAX, type CoordinatorLimits } from './limits.ts';
 import type { Log } from './log.ts';
 import { away, lostIn, newQuery, recordOf, TERMINAL, timeout, type Query } from './query.ts';
+import { RecoveryDesk } from './recovery.ts';
 import type { RecordStore } from './store.ts';
 
 export interface QueryBookOptions {
@@ -43,6 +44,7 @@ export interface QueryBookOptions {
 export class QueryBook {
   readonly #o: QueryBookOptions;
   readonly #active = new Map<string, Query>();
+  readonly #recovery: RecoveryDesk;
   /** Ids on their way in: two requests with one id are looked at one after the other. */
   readonly #arriving = new Map<string, Promise<unknown>>();
   #waiting = 0;
@@ -50,6 +52,13 @@ export class QueryBook {
 
   constructor(options: QueryBookOptions) {
     this.#o = options;
+    this.#recovery = new RecoveryDesk({
+      hub: options.hub,
+      audit: options.audit,
+      graceMs: options.limits.resumeGraceMs,
+      fail: (query, error) => this.#end(query, 'failed', error),
+      changed: (query) => this.#changedNow(query),
+    });
   }
 
   /**
@@ -101,6 +110,10 @@ export class QueryBook {
 
   /** A party's report. Never throws: what is wrong with it fails the query. */
   report(party: string, report: Report): void {
+    if (report.type === 'held') {
+      this.#recovery.held(party, report.runs, this.#active);
+      return;
+    }
     const query = this.#active.get(report.query_id);
     // It may have ended while the report was on its way.
     if (query?.parties.includes(party) !== true || TERMINAL.has(query.state)) return;
@@ -113,12 +126,13 @@ export class QueryBook {
     }
   }
 
-  /** A party's connection is gone, and with it its links. */
+  /** A party's connection is gone: a run waits for it, anything earlier ends. */
   partyGone(party: string): void {
     for (const query of this.#active.values()) {
       // A party that has delivered its answer is done with the query.
       if (!query.parties.includes(party) || query.answers.has(party)) continue;
-      if (!TERMINAL.has(query.state)) this.#end(query, 'failed', away(party));
+      if (query.state === 'running') this.#recovery.interrupt(query, party);
+      else if (!TERMINAL.has(query.state)) this.#end(query, 'failed', away(party));
     }
   }
 
@@ -213,7 +227,7 @@ export class QueryBook {
     for (const party of query.parties) hub.send(party, order);
   }
 
-  #handle(query: Query, party: string, report: Report): void {
+  #handle(query: Query, party: string, report: Exclude<Report, { type: 'held' }>): void {
     switch (report.type) {
       case 'ready':
         this.#ready(query, party);
@@ -234,6 +248,9 @@ export class QueryBook {
         break;
       case 'answer':
         this.#answer(query, party, report);
+        break;
+      case 'parked':
+        this.#recovery.parked(query, party, report.epoch);
         break;
     }
   }
@@ -295,7 +312,10 @@ export class QueryBook {
     const receipt = parseRecord(signedReceiptSchema, report.receipt, 'receipt', 'RECEIPT_INVALID');
     const sealed = parseRecord(sealedShareSchema, report.sealed, 'answer', 'RECEIPT_INVALID');
     const { document } = receipt;
-    if (query.state !== 'running' || query.answers.has(party)) {
+    const known = query.answers.get(party)?.receipt.document.share_digest;
+    // A party that lost its connection cannot know whether its answer arrived.
+    if (known !== undefined && known === document.share_digest) return;
+    if (query.state !== 'running' || known !== undefined) {
       throw new ParleyError('RECEIPT_INVALID', 'a party sent an answer out of turn');
     }
     verifyReceipt(receipt, this.#o.policy);
@@ -323,6 +343,7 @@ export class QueryBook {
     query.state = state;
     query.error = error;
     for (const timer of query.timers) clearTimeout(timer);
+    this.#recovery.close(query);
     if (query.progressTimer !== null) clearTimeout(query.progressTimer);
     const relayed = this.#o.hub.closeRoute(query.id);
     if (error !== null) {
@@ -334,6 +355,10 @@ export class QueryBook {
       }
       // Half an answer opens nothing; it is not kept.
       query.answers.clear();
+    } else {
+      for (const party of query.parties) {
+        this.#o.hub.send(party, { type: 'over', query_id: query.id });
+      }
     }
     const blame = error === null ? {} : { code: error.code };
     const party = error?.party === undefined ? {} : { party: error.party };

@@ -9,6 +9,15 @@ import type {
   SignedSubmission,
 } from '../records/index.ts';
 
+/** A run that broke off and waits for its parties. */
+export interface Recovery {
+  /** Whose loss began it; null when a link broke between parties that are here. */
+  readonly lost: string | null;
+  /** Parties that have stopped the old epoch and can go on. */
+  readonly parked: Set<string>;
+  readonly timer: NodeJS.Timeout;
+}
+
 /** A query that has not been answered, refused or failed yet. */
 export interface Query {
   readonly id: string;
@@ -26,6 +35,9 @@ export interface Query {
   readonly ready: Set<string>;
   readonly gos: Map<string, SignedGo>;
   readonly answers: Map<string, QueryAnswer>;
+  /** Of the present or last run; the first is 0. */
+  epoch: number;
+  recovery: Recovery | null;
   readonly timers: Set<NodeJS.Timeout>;
   progressTimer: NodeJS.Timeout | null;
   readonly waiters: Set<() => void>;
@@ -62,6 +74,8 @@ export function newQuery(submission: SignedSubmission, digest: string): Query {
     ready: new Set(),
     gos: new Map(),
     answers: new Map(),
+    epoch: 0,
+    recovery: null,
     timers: new Set(),
     progressTimer: null,
     waiters: new Set(),

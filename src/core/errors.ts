@@ -77,12 +77,14 @@ const FAULT_BY_CODE = {
   CHANNEL_CLOSED: 'transport',
   PARTY_AWAY: 'transport',
   COORDINATOR_AWAY: 'transport',
+  FINISH_INTERRUPTED: 'transport',
   TIMEOUT: 'transport',
   CANCELLED: 'transport',
   // disk
   LEDGER_CORRUPT: 'storage',
   LEDGER_LOCKED: 'storage',
   STORAGE_FAILED: 'storage',
+  CHECKPOINT_CORRUPT: 'storage',
   STORE_MISMATCH: 'storage',
   // ours
   WORKER_LOST: 'bug',

@@ -8,8 +8,13 @@ import {
   signedGoSchema,
   signedSubmissionSchema,
 } from '../records/index.ts';
+import { EPOCHS_MAX } from '../transport/index.ts';
 
 const queryId = z.string().regex(QUERY_ID);
+const epoch = z
+  .int()
+  .min(0)
+  .max(EPOCHS_MAX - 1);
 
 /** What the coordinator tells a party. None of it is believed: see vet.ts and session.ts. */
 const fromCoordinator = z.discriminatedUnion('type', [
@@ -25,10 +30,20 @@ const fromCoordinator = z.discriminatedUnion('type', [
     query_id: queryId,
     gos: z.array(signedGoSchema).max(8),
   }),
+  z.strictObject({ type: z.literal('park'), query_id: queryId, epoch }),
+  z.strictObject({ type: z.literal('resume'), query_id: queryId, epoch }),
+  z.strictObject({ type: z.literal('over'), query_id: queryId }),
   z.strictObject({ type: z.literal('abort'), query_id: queryId, error: errorDocumentSchema }),
 ]);
 
 export type FromCoordinator = z.infer<typeof fromCoordinator>;
+
+/** A run a party still has when it connects; an answered one needs nothing but to be heard. */
+export interface HeldRun {
+  readonly query_id: string;
+  readonly epoch: number;
+  readonly answered: boolean;
+}
 
 /** What a party tells the coordinator. */
 export type ToCoordinator =
@@ -42,6 +57,8 @@ export type ToCoordinator =
       readonly done: number;
       readonly total: number;
     }
+  | { readonly type: 'parked'; readonly query_id: string; readonly epoch: number }
+  | { readonly type: 'held'; readonly runs: HeldRun[] }
   | {
       readonly type: 'answer';
       readonly query_id: string;

@@ -7,28 +7,20 @@ import { systemRng } from '../core/rng.ts';
 import type { KeyPair } from '../policy/index.ts';
 import { signBytes, verifyPacket } from '../policy/index.ts';
 import type { Policy, PolicyPacket } from '../policy/types.ts';
-import type { SignedGo } from '../records/index.ts';
 import type { DirectLinks, Relay, TraceEvent } from '../transport/index.ts';
 import { connectRelay } from '../transport/index.ts';
-import type { FromCoordinator, ToCoordinator } from './control.ts';
+import type { Shelf } from './checkpoints/index.ts';
+import { openShelf } from './checkpoints/index.ts';
 import { parseControl } from './control.ts';
+import { Desk, QUERIES_MAX, RUN_TIMEOUT_MS } from './desk.ts';
 import type { Budget } from './ledger/index.ts';
 import { Ledger } from './ledger/index.ts';
 import { openDirect, type ListenAddress } from './links.ts';
 import { openPool, type WorkerPool } from './run/pool.ts';
-import { QuerySession } from './session.ts';
+import type { Restored } from './resume.ts';
+import { restoreRuns } from './resume.ts';
 import type { Store } from './store/index.ts';
 import { openStore } from './store/index.ts';
-import { vetSubmission } from './vet.ts';
-
-/** LOCAL. Queries a node works on at once; more are refused before they cost anything. */
-const QUERIES_MAX = 4;
-
-/** LOCAL. Longest from a vetted query to everybody's goes; longer than the coordinator waits. */
-const AGREE_TIMEOUT_MS = 60_000;
-
-/** LOCAL. Longest run; longer than the coordinator's own deadline, for one that keeps quiet. */
-const RUN_TIMEOUT_MS = 15 * 60_000;
 
 export interface PartyOptions {
   readonly packet: PolicyPacket;
@@ -37,6 +29,8 @@ export interface PartyOptions {
   /** The store its data was imported into. */
   readonly storePath: string;
   readonly ledgerDirectory: string;
+  /** Where runs are kept, sealed, until they end; see checkpoints/. */
+  readonly runsDirectory: string;
   readonly coordinatorUrl: string;
   /** Given exactly when the policy's links are direct. */
   readonly listen?: ListenAddress;
@@ -54,6 +48,7 @@ export interface PartyContext {
   readonly party: string;
   readonly keys: PartyOptions['keys'];
   readonly ledger: Ledger;
+  readonly shelf: Shelf;
   readonly store: Store;
   readonly relay: Relay;
   /** Null when links go through the relay. */
@@ -99,12 +94,19 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
       sign: (message) => signBytes(options.keys.identity.privateKey, message),
       log: options.log,
     });
-    return serve({
+    const shelf = await openShelf(options.runsDirectory, {
+      room: policy.room,
+      policyDigest: digest,
+      party: options.party,
+      secret: options.keys.identity.privateKey,
+    });
+    const context: PartyContext = {
       policy,
       policyDigest: digest,
       party: options.party,
       keys: options.keys,
       ledger,
+      shelf,
       store,
       relay,
       direct,
@@ -114,7 +116,9 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
       rng: systemRng,
       log: options.log,
       ...(options.trace === undefined ? {} : { trace: options.trace }),
-    });
+    };
+    const limits = { runsMax: QUERIES_MAX, ageMsMax: RUN_TIMEOUT_MS };
+    return serve(context, await restoreRuns(context, limits));
   } catch (error) {
     await direct?.close();
     ledger?.close();
@@ -157,109 +161,25 @@ function datasetOf(policy: Policy, party: string, store: Store): (table: string)
   return (table) => digests.get(table) ?? '';
 }
 
-function serve(context: PartyContext): PartyNode {
-  const sessions = new Map<
-    string,
-    { readonly session: QuerySession; readonly late: NodeJS.Timeout }
-  >();
-  const running = new Set<Promise<void>>();
-  let closing = false;
-  const send = (message: ToCoordinator): void => {
-    context.relay.sendControl(message);
-  };
-  const report = (type: 'refuse' | 'fail', queryId: string, thrown: unknown): void => {
-    const error = asParleyError(thrown);
-    const { code, fault } = error;
-    context.log.warn({ query_id: queryId, code, fault }, error.message);
-    if (code === 'INTERNAL') {
-      context.log.error({ query_id: queryId, err: error.cause ?? error }, 'a bug of this node');
-    }
-    send({ type, query_id: queryId, error: error.toJSON() });
-  };
-  const forget = (queryId: string): void => {
-    const entry = sessions.get(queryId);
-    if (entry === undefined) return;
-    clearTimeout(entry.late);
-    entry.session.cancel();
-    sessions.delete(queryId);
-  };
-  const admit = (message: Extract<FromCoordinator, { type: 'query' }>): void => {
-    const queryId = message.submission.document.query_id;
-    try {
-      if (closing || sessions.size >= QUERIES_MAX) {
-        throw new ParleyError('TOO_MANY_QUERIES', 'this party is busy with other queries');
-      }
-      if (context.ledger.has(queryId) || sessions.has(queryId)) {
-        throw new ParleyError('QUERY_ID_REUSED', 'this query id has been used before');
-      }
-      const query = vetSubmission(message.submission, message.plan_digest, context);
-      context.ledger.expectAffordable(query.price, context.budget);
-      const late = setTimeout(() => {
-        forget(queryId);
-        report('fail', queryId, new ParleyError('TIMEOUT', 'the parties did not agree in time'));
-      }, AGREE_TIMEOUT_MS);
-      sessions.set(queryId, { session: new QuerySession(context, query), late });
-      send({ type: 'ready', query_id: queryId });
-    } catch (error) {
-      report('refuse', queryId, error);
-    }
-  };
-  const start = (queryId: string, gos: readonly SignedGo[]): void => {
-    const entry = sessions.get(queryId);
-    if (entry?.session.state !== 'reserved') return;
-    clearTimeout(entry.late);
-    const deadline = setTimeout(() => {
-      forget(queryId);
-    }, RUN_TIMEOUT_MS);
-    const run = entry.session
-      .run(gos)
-      .then(send)
-      .catch((error: unknown) => {
-        report('fail', queryId, error);
-      });
-    const settled = run.finally(() => {
-      clearTimeout(deadline);
-      forget(queryId);
-      running.delete(settled);
-    });
-    running.add(settled);
-  };
-  const reserve = (queryId: string): void => {
-    const entry = sessions.get(queryId);
-    if (entry?.session.state !== 'vetted') return;
-    try {
-      send({ type: 'go', query_id: queryId, go: entry.session.reserve() });
-    } catch (error) {
-      forget(queryId);
-      report('refuse', queryId, error);
-    }
-  };
+function serve(context: PartyContext, restored: Restored): PartyNode {
+  const desk = new Desk(context, restored);
   context.relay.onControl((raw) => {
     try {
-      const message = parseControl(raw);
-      if (message.type === 'query') admit(message);
-      else if (message.type === 'reserve') reserve(message.query_id);
-      else if (message.type === 'gos') start(message.query_id, message.gos);
-      else forget(message.query_id);
+      desk.hear(parseControl(raw));
     } catch (error) {
       context.log.warn({ code: asParleyError(error).code }, 'control message ignored');
     }
   });
-  // A coordinator that is gone has ended its queries; what was reserved stays charged.
   context.relay.onConnection((connected) => {
-    if (!connected) for (const queryId of [...sessions.keys()]) forget(queryId);
+    if (connected) void desk.connected();
+    else desk.disconnected();
   });
+  if (context.relay.connected) void desk.connected();
   return {
     linkPort: context.direct?.port ?? null,
     ended: context.relay.closed,
     async close(graceMs = 10_000) {
-      closing = true;
-      const timer = setTimeout(() => {
-        for (const queryId of [...sessions.keys()]) forget(queryId);
-      }, graceMs);
-      await Promise.allSettled(running);
-      clearTimeout(timer);
-      for (const queryId of [...sessions.keys()]) forget(queryId);
+      await desk.close(graceMs);
       await context.direct?.close();
       await context.relay.close();
       await context.pool.close();

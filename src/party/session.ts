@@ -1,51 +1,100 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { concat, fromHex, toHex, utf8 } from '../core/bytes.ts';
-import { asParleyError, expect, ParleyError } from '../core/errors.ts';
+import { asParleyError, expect, ParleyError, type ErrorCode } from '../core/errors.ts';
 import type { OnProgress } from '../core/progress.ts';
 import { formatRational } from '../core/rational.ts';
 import { noiseRecord } from '../dp/index.ts';
 import type { OutputShare } from '../engine/types.ts';
 import { parsePublicKey } from '../policy/index.ts';
 import type { Json, SignedGo } from '../records/index.ts';
-import { sealShare, sessionOf, shareDigest, signGo, signReceipt, SUITE } from '../records/index.ts';
+import { sealShare, shareDigest, signGo, signReceipt, SUITE } from '../records/index.ts';
 import type { Link, LinkEndpoint } from '../transport/index.ts';
-import { openLink } from '../transport/index.ts';
-import type { ToCoordinator } from './control.ts';
+import { EPOCHS_MAX, openLink } from '../transport/index.ts';
+import type { AnswerReport } from './checkpoints/index.ts';
+import { RunFolder } from './checkpoints/index.ts';
 import { pipeTo } from './links.ts';
 import { runLocalStage } from './local/index.ts';
 import type { PartyContext } from './node.ts';
 import type { Side } from '../sql/index.ts';
 import { parametersOf } from './run/parameters.ts';
-import { agreeOnAll, runShards, setUpAll, type NodeRun } from './run/runner.ts';
+import { epochIdOf } from './run/held.ts';
+import { agreeOnAll, runShards, setUpAll, type NodeRun, type RunKeep } from './run/runner.ts';
 import type { VettedQuery } from './vet.ts';
-import { releaseRuleOf } from './vet.ts';
+import { releaseRuleOf, sessionOfGos } from './vet.ts';
 
 export const SOFTWARE = 'parley/0.1.0';
 
 /** LOCAL. Least part of a stage between two progress reports. */
 const PROGRESS_STEP = 0.05;
 
-/** Where a query stands at one party; it only moves forward. */
-export type SessionState = 'vetted' | 'reserved' | 'running' | 'over';
+/** LOCAL. How long a finish goes on after a party was lost: what it needs may be here already. */
+const FINISH_GRACE_MS = 2_000;
+
+/** Ends of an epoch that say nothing against another one: a party or a link was lost. */
+const INTERRUPTIONS: ReadonlySet<ErrorCode> = new Set([
+  'CHANNEL_CLOSED',
+  'PEER_ABORTED',
+  'COORDINATOR_AWAY',
+  'CANCELLED',
+]);
+
+/**
+ * Where a query stands at one party. `parked` is between two epochs; from `finishing` on there is
+ * no other epoch, since one query id is one noise draw.
+ */
+export type SessionState =
+  'vetted' | 'reserved' | 'running' | 'parked' | 'finishing' | 'answered' | 'over';
+
+/** What a restarted node found of a run, checked again in full (resume.ts). */
+export interface RestoredRun {
+  readonly session: string;
+  readonly go: SignedGo;
+  readonly folder: RunFolder;
+  readonly answer: AnswerReport | null;
+}
 
 /**
  * One query at one party, from a vetted question to a signed receipt. Each step is taken once and in order;
  * a coordinator that repeats or reorders them is refused. Whatever goes wrong after `reserve` keeps the charge.
+ *
+ * A run is at most EPOCHS_MAX epochs. Each has links, base OTs and labels of its own; all it has
+ * from the one before are finished shards. Epochs only grow, through restarts too.
  */
 export class QuerySession {
   readonly #context: PartyContext;
   readonly query: VettedQuery;
-  readonly #cancel = new AbortController();
+  #stop = new AbortController();
   #state: SessionState = 'vetted';
   #go: SignedGo | null = null;
+  #session = '';
+  #epoch = -1;
+  #folder: RunFolder | null = null;
+  #answer: AnswerReport | null = null;
 
-  constructor(context: PartyContext, query: VettedQuery) {
+  constructor(context: PartyContext, query: VettedQuery, restored: RestoredRun | null = null) {
     this.#context = context;
     this.query = query;
+    if (restored === null) return;
+    this.#go = restored.go;
+    this.#session = restored.session;
+    this.#folder = restored.folder;
+    this.#epoch = restored.folder.epoch;
+    this.#answer = restored.answer;
+    this.#state = restored.answer === null ? 'parked' : 'answered';
   }
 
   get state(): SessionState {
     return this.#state;
+  }
+
+  /** Of the present or last run; -1 before the first. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** What the coordinator was told, once answered. */
+  get answer(): AnswerReport | null {
+    return this.#answer;
   }
 
   /** Charges the ledger durably and consents. @throws ParleyError BUDGET_EXHAUSTED, STORAGE_FAILED. */
@@ -84,42 +133,104 @@ export class QuerySession {
   }
 
   /**
-   * Runs the plan with the other parties and answers the coordinator with receipt and sealed share.
-   * @throws ParleyError GO_INVALID, and whatever link, protocols and local stage throw.
+   * Takes everybody's goes, puts on disk what a restarted node needs, and runs the first epoch.
+   * @returns the answer, or null when the run was interrupted and waits to be resumed.
+   * @throws ParleyError GO_INVALID, STORAGE_FAILED, FINISH_INTERRUPTED, and whatever link,
+   *   protocols and local stage throw.
    */
-  async run(gos: readonly SignedGo[]): Promise<Extract<ToCoordinator, { type: 'answer' }>> {
+  async begin(gos: readonly SignedGo[]): Promise<AnswerReport | null> {
     this.#step('reserved', 'running');
     const own = this.#go;
     expect(own !== null, 'a reserved session has its go');
-    const { policy } = this.#context;
-    const { plan, submission } = this.query;
-    const parties = plan.sides.map((side) => side.party);
-    const session = sessionOf(gos, policy, parties, {
-      query_id: submission.query_id,
-      plan_digest: this.query.planDigest,
-      submission_digest: this.query.submissionDigest,
-      suite: SUITE,
-    });
+    const { policy, shelf, dataset } = this.#context;
+    const { submission, plan, planDigest, signed, side } = this.query;
+    this.#session = sessionOfGos(this.query, policy, gos);
     if (!gos.some((go) => go.signature === own.signature)) {
       throw new ParleyError('GO_INVALID', 'the coordinator passed on another go than ours');
     }
-    const links = await this.#openLinks(session);
+    // Said before anything takes time: an order to stop names the epoch it stops.
+    this.#epoch = 0;
+    const record = {
+      version: 1,
+      query_id: submission.query_id,
+      started_at: Date.now(),
+      plan_digest: planDigest,
+      dataset: dataset(plan.sides[side]!.table),
+      submission: signed,
+      gos,
+    } as const;
+    this.#folder = await RunFolder.create(shelf.directory, shelf.owner, record, this.#session);
+    return this.#run(0);
+  }
+
+  /**
+   * Runs the next epoch of an interrupted run.
+   * @throws ParleyError FRAME_MALFORMED when the run is not parked or the epoch was entered before,
+   *   and what `begin` throws.
+   */
+  async resume(epoch: number): Promise<AnswerReport | null> {
+    if (epoch <= this.#epoch || epoch >= EPOCHS_MAX) {
+      throw new ParleyError('FRAME_MALFORMED', 'the coordinator named an epoch that is past');
+    }
+    this.#step('parked', 'running');
+    this.#stop = new AbortController();
+    return this.#run(epoch);
+  }
+
+  async #run(epoch: number): Promise<AnswerReport | null> {
+    const folder = this.#folder;
+    expect(folder !== null, 'a run has its folder');
+    let links: readonly (Link | null)[] = [];
     try {
-      const share = await this.#compute(links, session);
-      return await this.#release(share, session, own);
-    } catch (error) {
-      for (const link of links) link?.abort(asParleyError(error).code);
-      throw error;
+      this.#epoch = epoch;
+      await folder.enterEpoch(epoch);
+      links = await this.#openLinks(this.#session);
+      const share = await this.#compute(links, this.#session);
+      this.#answer = await this.#release(share, this.#session);
+      this.#step('finishing', 'answered');
+      return this.#answer;
+    } catch (thrown) {
+      const error = asParleyError(thrown);
+      for (const link of links) link?.abort(error.code);
+      return this.#interrupted(error);
     } finally {
       await Promise.all(links.map(async (link) => link?.close()));
-      this.#state = 'over';
     }
   }
 
-  /** Stops a run: another party or the coordinator gave up. The charge stays. */
+  /** Null when the run may be resumed. @throws ParleyError why it may not. */
+  #interrupted(error: ParleyError): null {
+    const former = this.#state;
+    if (former === 'running' && INTERRUPTIONS.has(error.code)) {
+      this.#state = 'parked';
+      return null;
+    }
+    this.#state = 'over';
+    if (former !== 'finishing' || !INTERRUPTIONS.has(error.code)) throw error;
+    throw new ParleyError(
+      'FINISH_INTERRUPTED',
+      'a party was lost while the answer was drawn, which is done once',
+      { hint: 'ask again with a new query id' },
+      error,
+    );
+  }
+
+  /** Stops the present epoch: a party was lost. What is finished of it stays. */
+  park(): void {
+    if (this.#state === 'running') this.#stop.abort();
+    const stop = this.#stop;
+    if (this.#state === 'finishing') setTimeout(() => stop.abort(), FINISH_GRACE_MS).unref();
+  }
+
+  /** Stops a run for good. The charge stays, and so does what is kept, until `forget`. */
   cancel(): void {
     this.#state = 'over';
-    this.#cancel.abort();
+    this.#stop.abort();
+  }
+
+  /** Removes what is kept of the run. */
+  async forget(): Promise<void> {
+    await this.#folder?.remove();
   }
 
   #step(from: SessionState, to: SessionState): void {
@@ -147,7 +258,7 @@ export class QuerySession {
     const peer = plan.sides[peerSide]!.party;
     const remote = policy.parties.find((p) => p.name === peer);
     expect(remote !== undefined, 'the plan names parties of the policy');
-    const fields = [policy.room, policyDigest, submission.query_id, session];
+    const fields = [policy.room, policyDigest, submission.query_id, session, `${this.#epoch}`];
     const endpoint: LinkEndpoint = {
       role: side < peerSide ? 'initiator' : 'responder',
       localStatic: keys.link.privateKey,
@@ -157,8 +268,8 @@ export class QuerySession {
     return openLink({
       ...endpoint,
       raw: pipeTo(this.#context, submission.query_id, remote, endpoint),
-      path: submission.query_id,
-      signal: this.#cancel.signal,
+      path: `${submission.query_id}/e${this.#epoch}`,
+      signal: this.#stop.signal,
       ...(this.#context.trace === undefined ? {} : { trace: this.#context.trace }),
     });
   }
@@ -168,15 +279,19 @@ export class QuerySession {
     const { plan, side, calibration } = this.query;
     const onProgress = this.#progress(links);
     const { query_id } = this.query.submission;
+    const sessionId = fromHex(session, 32);
     const run: NodeRun = {
       plan,
       calibration,
       side,
       links,
-      parameters: parametersOf(plan, this.query.planDigest, session),
-      sessionId: fromHex(session, 32),
+      parameters: parametersOf(plan, this.query.planDigest, session, this.#epoch),
+      sessionId,
+      epochId: epochIdOf(sessionId, this.#epoch),
+      epoch: this.#epoch,
+      keep: this.#keep(),
       pool,
-      signal: this.#cancel.signal,
+      signal: this.#stop.signal,
       onProgress,
       log: log.child({ query_id }),
     };
@@ -194,15 +309,28 @@ export class QuerySession {
     }
     const share = await runShards(run, seeds, local.table);
     lag.disable();
-    log.info({ query_id, loop_lag_p99_ms: lag.percentile(99) / 1e6 }, 'computed');
+    const [p99, max] = [lag.percentile(99) / 1e6, lag.max / 1e6];
+    log.info({ query_id, loop_lag_p99_ms: p99, loop_lag_max_ms: max }, 'computed');
     return share;
   }
 
-  async #release(
-    share: OutputShare,
-    session: string,
-    go: SignedGo,
-  ): Promise<Extract<ToCoordinator, { type: 'answer' }>> {
+  #keep(): RunKeep {
+    const folder = this.#folder;
+    expect(folder !== null, 'a run has its folder');
+    return {
+      shards: folder.shards,
+      saveShard: (shard, attempt, totals) => folder.saveShard(shard, attempt, totals),
+      beginFinish: () => {
+        // First the state: whatever interrupts the write finds a run that is not resumed.
+        this.#step('running', 'finishing');
+        return folder.beginFinish();
+      },
+    };
+  }
+
+  async #release(share: OutputShare, session: string): Promise<AnswerReport> {
+    const [go, folder] = [this.#go, this.#folder];
+    expect(go !== null && folder !== null, 'a run has its go and folder');
     const { policy, policyDigest, party, keys, ledger } = this.#context;
     const { submission, plan, calibration } = this.query;
     const analyst = policy.analysts.find((a) => a.name === submission.analyst);
@@ -238,7 +366,9 @@ export class QuerySession {
       },
       keys.identity.privateKey,
     );
-    return { type: 'answer', query_id: submission.query_id, receipt, sealed };
+    const answer = { type: 'answer', query_id: submission.query_id, receipt, sealed } as const;
+    await folder.saveAnswer(answer);
+    return answer;
   }
 
   /** Passes on at most one report per stage and step of {@link PROGRESS_STEP}, with bytes sent. */
@@ -249,7 +379,7 @@ export class QuerySession {
     const say = (name: string, done: number, total: number): void => {
       this.#context.relay.sendControl({ type: 'progress', query_id, stage: name, done, total });
     };
-    let over = this.#cancel.signal.aborted;
+    let over = this.#stop.signal.aborted;
     for (const link of links) {
       void link?.closed.then(() => {
         over = true;
@@ -258,7 +388,7 @@ export class QuerySession {
     const sent = (): number => links.reduce((sum, link) => sum + (link?.stats.bytesSent ?? 0), 0);
     return (event) => {
       // The one place every long computation passes: a run nobody waits for stops here.
-      if (over || this.#cancel.signal.aborted) {
+      if (over || this.#stop.signal.aborted) {
         throw new ParleyError('CANCELLED', 'the query was cancelled');
       }
       const part = event.total === 0 ? 1 : event.done / event.total;

@@ -13,11 +13,13 @@ import {
 } from '../engine/mpc/index.ts';
 import { canonicalJson } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
-import type { SignedSubmission, Submission } from '../records/index.ts';
+import type { SignedGo, SignedSubmission, Submission } from '../records/index.ts';
 import {
   NOISE_BYTES_MAX,
+  sessionOf,
   SHARE_BYTES_MAX,
   submissionDigest,
+  SUITE,
   verifySubmission,
 } from '../records/index.ts';
 import type { Plan, Side } from '../sql/index.ts';
@@ -26,6 +28,8 @@ import { planDigest, planQuery } from '../sql/index.ts';
 /** A question this party has vetted on its own: from the signed text and its own signed policy. */
 export interface VettedQuery {
   readonly submission: Submission;
+  /** As the analyst signed it. */
+  readonly signed: SignedSubmission;
   readonly submissionDigest: string;
   readonly plan: Plan;
   readonly planDigest: string;
@@ -124,6 +128,7 @@ export function vetSubmission(
   const { differential } = plan.privacy;
   return {
     submission,
+    signed,
     submissionDigest: submissionDigest(submission),
     plan,
     planDigest: digest,
@@ -138,4 +143,15 @@ export function vetSubmission(
             delta: parseRational(differential.delta),
           },
   };
+}
+
+/** The session that goes name for a vetted query. @throws ParleyError GO_INVALID. */
+export function sessionOfGos(query: VettedQuery, policy: Policy, gos: readonly SignedGo[]): string {
+  const parties = query.plan.sides.map((side) => side.party);
+  return sessionOf(gos, policy, parties, {
+    query_id: query.submission.query_id,
+    plan_digest: query.planDigest,
+    submission_digest: query.submissionDigest,
+    suite: SUITE,
+  });
 }

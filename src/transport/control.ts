@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isErrorCode, ParleyError, type ErrorCode, type ErrorDocument } from '../core/errors.ts';
 import { HELLO_VERSION } from './hello.ts';
+import { EPOCHS_MAX, HELD_RUNS_MAX } from './limits.ts';
 
 /**
  * Control messages: JSON text between a party and the coordinator. The signed documents inside are
@@ -51,6 +52,29 @@ const gos = z.strictObject({
 const reserve = z.strictObject({ type: z.literal('reserve'), query_id: queryId });
 const ready = z.strictObject({ type: z.literal('ready'), query_id: queryId });
 const abort = z.strictObject({ type: z.literal('abort'), query_id: queryId, error });
+/**
+ * A run that broke off: `park` to all, `parked` (or, after a new connection, `held`) from all, then
+ * `resume` to all, which starts the next epoch. `parked` unasked says that a link broke. Each party
+ * has stopped sending for the old epoch before it says so, and the connection keeps order, so no
+ * frame of an old epoch arrives after `resume`.
+ */
+const epoch = z
+  .number()
+  .int()
+  .min(0)
+  .max(EPOCHS_MAX - 1);
+const park = z.strictObject({ type: z.literal('park'), query_id: queryId, epoch });
+const resume = z.strictObject({ type: z.literal('resume'), query_id: queryId, epoch });
+const parked = z.strictObject({ type: z.literal('parked'), query_id: queryId, epoch });
+/** First words on every connection: the runs this party still has; `answered` ones end with it. */
+const held = z.strictObject({
+  type: z.literal('held'),
+  runs: z
+    .array(z.strictObject({ query_id: queryId, epoch, answered: z.boolean() }))
+    .max(HELD_RUNS_MAX),
+});
+/** Nobody waits for anything of this query any more: what is kept of it can go. */
+const over = z.strictObject({ type: z.literal('over'), query_id: queryId });
 
 const hello = z.strictObject({
   type: z.literal('hello'),
@@ -79,8 +103,17 @@ const answer = z.strictObject({
 });
 
 const greetingSchema = z.discriminatedUnion('type', [challenge, welcome, refused]);
-const orderSchema = z.discriminatedUnion('type', [query, reserve, gos, abort]);
-const reportSchema = z.discriminatedUnion('type', [ready, go, refuse, fail, progress, answer]);
+const orderSchema = z.discriminatedUnion('type', [query, reserve, gos, abort, park, resume, over]);
+const reportSchema = z.discriminatedUnion('type', [
+  ready,
+  go,
+  refuse,
+  fail,
+  progress,
+  answer,
+  parked,
+  held,
+]);
 
 /** Coordinator to party, before the connection is welcome. */
 export type Greeting = z.infer<typeof greetingSchema>;
@@ -88,10 +121,10 @@ export type Greeting = z.infer<typeof greetingSchema>;
 export type HelloMessage = z.infer<typeof hello>;
 /**
  * Coordinator to party: a query to vet; everybody is ready, so reserve the budget; everybody's goes,
- * so start; the end of a query.
+ * so start; stop this epoch; start the next; the end of a query, with an error or without.
  */
 export type Order = z.infer<typeof orderSchema>;
-/** Party to coordinator: vetted and affordable, reserved, and what became of it. */
+/** Party to coordinator: vetted and affordable, reserved, stopped, and what became of it. */
 export type Report = z.infer<typeof reportSchema>;
 
 function parse<T>(schema: z.ZodType<T>, value: unknown): T {

@@ -7,6 +7,8 @@ export { HELLO_VERSION, helloBytes } from './hello.ts';
 export type { Hello } from './hello.ts';
 export {
   CONTROL_BYTES_MAX,
+  EPOCHS_MAX,
+  HELD_RUNS_MAX,
   LINK_LIMITS,
   PAYLOAD_BYTES_MAX,
   RELAY_LIMITS,

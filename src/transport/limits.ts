@@ -61,6 +61,15 @@ expect(
   'a record fits beside the credit that is not yet given back',
 );
 
+/**
+ * AGREEMENT. Times a run is begun: once, and again after a party or a link was lost. Each epoch has
+ * links, base OTs and labels of its own.
+ */
+export const EPOCHS_MAX = 3;
+
+/** AGREEMENT. Runs a party names on a new connection. */
+export const HELD_RUNS_MAX = 16;
+
 /** LOCAL. Bytes given to a socket but not yet written, above which senders wait. */
 export const SEND_BUFFER_BYTES_MAX = 8 * MIB;
 

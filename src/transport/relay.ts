@@ -286,8 +286,9 @@ class RelayClient implements Relay {
       return;
     }
     const order = parseOrder(parseJson(data));
-    if (order.type === 'query') this.#pipes.announce(order.query_id);
-    if (order.type === 'abort') this.#pipes.forget(order.query_id);
+    const { type } = order;
+    if (type === 'query' || type === 'resume') this.#pipes.announce(order.query_id);
+    if (type === 'abort' || type === 'over') this.#pipes.forget(order.query_id);
     if (this.#onControl === null) this.#orders.push(order);
     else this.#onControl(order);
   }

@@ -50,7 +50,7 @@ export async function coordinatorWith(
 ): Promise<TestCoordinator> {
   const dir = dataDir ?? (await mkdtemp(join(tmpdir(), 'parley-coordinator-')));
   const options = { packet: room.packet, host: '127.0.0.1', port: 0, dataDir: dir, log };
-  const drained = { drainTimeoutMs: 200, ...limits };
+  const drained = { drainTimeoutMs: 200, resumeGraceMs: 300, ...limits };
   return { ...(await startCoordinator({ ...options, limits: drained })), dataDir: dir };
 }
 

@@ -125,6 +125,8 @@ function simulated(
 ): Promise<FinishedShards> {
   const attempts = new Attempts({
     shards,
+    epoch: 0,
+    held: new Map(),
     links,
     workers,
     signal,
@@ -240,6 +242,13 @@ describe('in worker threads', () => {
       links,
       parameters: parametersOf(plan, planDigest(plan), 'ab'.repeat(32)),
       sessionId: new Uint8Array(32).fill(9),
+      epochId: new Uint8Array(32).fill(10),
+      epoch: 0,
+      keep: {
+        shards: new Map(),
+        saveShard: () => Promise.resolve(),
+        beginFinish: () => Promise.resolve(),
+      },
       pool,
       signal: new AbortController().signal,
       onProgress: () => undefined,

@@ -118,6 +118,7 @@ export async function liveRoom(
       keys: keys[party]!,
       storePath: join(dir, `${party}.duckdb`),
       ledgerDirectory: join(dir, `${party}-ledger`),
+      runsDirectory: join(dir, `${party}-runs`),
       coordinatorUrl: coordinator.url,
       ...(listen === null ? {} : { listen }),
       log,

@@ -1,3 +1,3 @@
 /** The durable, hash-chained budget ledger of one party. */
 export { Ledger } from './ledger.ts';
-export type { Budget, Heads, Reservation } from './ledger.ts';
+export type { Budget, Heads, Reservation, Reserved } from './ledger.ts';

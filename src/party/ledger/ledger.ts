@@ -40,6 +40,19 @@ export interface Heads {
   readonly after: string;
 }
 
+/** A reservation as it stands in the ledger. */
+export interface Reserved {
+  readonly planDigest: string;
+  readonly policyDigest: string;
+  readonly dataset: string;
+  readonly heads: Heads;
+  /** Digest of the share released under it; null while nothing is. */
+  readonly released: string | null;
+}
+
+/** LOCAL. Newest reservations kept in full, for runs that are resumed. */
+const RECENT_MAX = 64;
+
 /** SECURITY. Domain of an entry's hash. */
 const DOMAIN = 'parley/ledger/v1\0';
 
@@ -60,6 +73,7 @@ export class Ledger {
   #epsilon: Rational = ZERO;
   #delta: Rational = ZERO;
   readonly #queries = new Set<string>();
+  readonly #recent = new Map<string, Reserved>();
   readonly #release: () => void;
   /** Set when a write failed: what is on disk is then unknown, and nothing more is reserved. */
   #broken = false;
@@ -105,6 +119,11 @@ export class Ledger {
   /** True when the id was ever reserved here; one id is one charge and one noise draw. */
   has(queryId: string): boolean {
     return this.#queries.has(queryId);
+  }
+
+  /** What was reserved for a query, among the newest reservations; null when there is none. */
+  reserved(queryId: string): Reserved | null {
+    return this.#recent.get(queryId) ?? null;
   }
 
   /** Looks without charging. @throws ParleyError BUDGET_EXHAUSTED. */
@@ -168,10 +187,28 @@ export class Ledger {
   #apply(entry: Entry, hash: string): void {
     this.#head = hash;
     this.#seq += 1;
+    if (entry.kind === 'commit') {
+      const known = this.#recent.get(entry.query_id);
+      if (known === undefined) return;
+      this.#recent.set(entry.query_id, { ...known, released: entry.share_digest });
+    }
     if (entry.kind !== 'reserve') return;
     this.#queries.add(entry.query_id);
+    this.#remember(entry, hash);
     this.#epsilon = add(this.#epsilon, parseRational(entry.epsilon));
     this.#delta = add(this.#delta, parseRational(entry.delta));
+  }
+
+  #remember(entry: Extract<Entry, { kind: 'reserve' }>, hash: string): void {
+    this.#recent.set(entry.query_id, {
+      planDigest: entry.plan_digest,
+      policyDigest: entry.policy_digest,
+      dataset: entry.dataset,
+      heads: { before: entry.previous, after: hash },
+      released: null,
+    });
+    const [oldest] = this.#recent.keys();
+    if (this.#recent.size > RECENT_MAX && oldest !== undefined) this.#recent.delete(oldest);
   }
 
   #replay(bytes: Buffer, owner: { readonly room: string; readonly party: string }): void {

@@ -4,8 +4,13 @@ import { asParleyError, ParleyError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import type { Link } from '../../transport/index.ts';
 
-/** AGREEMENT. Times a shard is tried before the run fails. */
+/** AGREEMENT. Times a shard is tried in one epoch before the run fails. */
 export const ATTEMPTS_MAX = 3;
+
+/** First attempt of an epoch: above every attempt any epoch before it can have made. */
+export function firstAttemptOf(epoch: number): number {
+  return epoch * ATTEMPTS_MAX;
+}
 
 /** AGREEMENT. A control message: kind, shard, attempt. */
 const CONTROL_BYTES = 9;
@@ -19,6 +24,9 @@ export function streamOf(shard: number, attempt: number): string {
 
 export interface AttemptsOptions {
   readonly shards: number;
+  readonly epoch: number;
+  /** Shards finished in former epochs, at the same attempt by all parties; they are not run again. */
+  readonly held: ReadonlyMap<number, { readonly attempt: number; readonly totals: Uint8Array }>;
   readonly links: readonly (Link | null)[];
   /** Runs one attempt of one shard; ends with this party's share of its totals. */
   readonly start: (shard: number, attempt: number, signal: AbortSignal) => Promise<Uint8Array>;
@@ -52,6 +60,7 @@ export interface FinishedShards {
  */
 export class Attempts {
   readonly #o: AttemptsOptions;
+  readonly #first: number;
   readonly #shards: Shard[];
   readonly #controls: readonly (Channel | null)[];
   /** Sum of attempts each other party has last been ready at; -1 before. */
@@ -64,10 +73,11 @@ export class Attempts {
 
   constructor(options: AttemptsOptions) {
     this.#o = options;
-    this.#shards = Array.from({ length: options.shards }, () => ({
-      attempt: 0,
+    this.#first = firstAttemptOf(options.epoch);
+    this.#shards = Array.from({ length: options.shards }, (_, shard) => ({
+      attempt: options.held.get(shard)?.attempt ?? this.#first,
       abort: null,
-      totals: null,
+      totals: options.held.get(shard)?.totals ?? null,
     }));
     this.#controls = options.links.map((link) => link?.root.sub('control') ?? null);
     this.#ready = options.links.map(() => -1);
@@ -150,7 +160,7 @@ export class Attempts {
   #retry(shard: number, attempt: number, tell: boolean): void {
     const state = this.#shards[shard]!;
     if (attempt <= state.attempt) return;
-    if (attempt >= ATTEMPTS_MAX) {
+    if (attempt >= this.#first + ATTEMPTS_MAX) {
       this.#fail(new ParleyError('WORKER_LOST', 'a shard of the query failed too often'));
       return;
     }
@@ -210,7 +220,12 @@ export class Attempts {
   #hear(view: DataView, peer: number, path: string): void {
     const [kind, shard, attempt] = [view.getUint8(0), view.getUint32(1), view.getUint32(5)];
     const known = kind === RETRY || kind === READY;
-    const inRange = shard < this.#shards.length && attempt <= ATTEMPTS_MAX * this.#shards.length;
+    const last = this.#first + ATTEMPTS_MAX;
+    const inRange =
+      shard < this.#shards.length &&
+      (kind === RETRY
+        ? attempt > this.#first && attempt <= last
+        : attempt <= last * this.#shards.length);
     if (!known || !inRange) {
       throw new ParleyError('PEER_BAD_ENCODING', 'the peer sent an unknown control message', {
         step: `${path}/control`,

@@ -12,12 +12,18 @@ const PARAMETERS_BYTES_MAX = 16_384;
 export type RunParameters = Readonly<Record<string, string | number>>;
 
 /** The parameters that follow from a plan at this party. */
-export function parametersOf(plan: Plan, planDigest: string, session: string): RunParameters {
+export function parametersOf(
+  plan: Plan,
+  planDigest: string,
+  session: string,
+  epoch = 0,
+): RunParameters {
   const capacities = shardCapacities(plan);
   const fields: Record<string, string | number> = {
     suite: SUITE,
     plan_digest: planDigest,
     session,
+    epoch,
     parties: plan.sides.length,
     shards: plan.join.shards,
     oprf: plan.join.oprf,

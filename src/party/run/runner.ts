@@ -9,11 +9,23 @@ import type { DealtTable, OtSeeds } from '../../engine/mpc/index.ts';
 import type { LocalTable, OutputShare } from '../../engine/types.ts';
 import type { Plan, Side } from '../../sql/index.ts';
 import type { Link } from '../../transport/index.ts';
+import type { HeldShard } from '../checkpoints/index.ts';
 import { Attempts, streamOf } from './attempts.ts';
+import { agreeHeld } from './held.ts';
 import { agreeParameters, type RunParameters } from './parameters.ts';
 import { openPeerPort, openProgressPort, type WorkerPool } from './pool.ts';
 import { movedBuffers } from './moved.ts';
 import type { PeerPort } from './worker.ts';
+
+/** What a run leaves behind at its party, so that a later epoch need not repeat it. */
+export interface RunKeep {
+  /** Finished shards of former epochs. */
+  readonly shards: ReadonlyMap<number, HeldShard>;
+  /** Durable when it resolves. */
+  saveShard(shard: number, attempt: number, totals: Uint8Array): Promise<void>;
+  /** Resolves when it is on record that the finish begins; the run is not repeated after. */
+  beginFinish(): Promise<void>;
+}
 
 /** One party's part in a run, as its session hands it over. */
 export interface NodeRun {
@@ -23,7 +35,12 @@ export interface NodeRun {
   /** Links with every other party, by side; null at this party's own. */
   readonly links: readonly (Link | null)[];
   readonly parameters: RunParameters;
+  /** Of the goes: deals users into shards, alike in every epoch. */
   readonly sessionId: Uint8Array;
+  /** Of this epoch of the session: labels every key. */
+  readonly epochId: Uint8Array;
+  readonly epoch: number;
+  readonly keep: RunKeep;
   readonly pool: WorkerPool;
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
@@ -41,14 +58,14 @@ export async function agreeOnAll({ links, parameters }: NodeRun): Promise<void> 
 
 /** Base OTs with every other party, in worker threads. */
 export function setUpAll(run: NodeRun): Promise<readonly (OtSeeds | null)[]> {
-  const { links, side, sessionId, plan, pool, signal } = run;
+  const { links, side, epochId, plan, pool, signal } = run;
   return Promise.all(
     links.map(async (link, other): Promise<OtSeeds | null> => {
       if (link === null) return null;
       const peer = openPeerPort(link.root.sub('session'));
       const party = side < other ? 0 : 1;
       const k = plan.join.otFieldBits;
-      const task = { kind: 'setUp', peer, party, k, sessionId } as const;
+      const task = { kind: 'setUp', peer, party, k, sessionId: epochId } as const;
       return (await pool.run(task, [peer.port], { signal })) as OtSeeds;
     }),
   );
@@ -56,37 +73,57 @@ export function setUpAll(run: NodeRun): Promise<readonly (OtSeeds | null)[]> {
 
 /**
  * Runs this party's part of a plan in worker threads: shards in order, at most `pool.workers` at
- * once, then the finish when every party has finished every shard at the same attempts. All shards
- * or no result; nothing is opened per shard.
+ * once, then the finish when every party has finished every shard at the same attempts. Shards that
+ * all parties still hold from a former epoch are taken as they are. All shards or no result;
+ * nothing is opened per shard.
  *
- * @throws ParleyError WORKER_LOST when a shard was tried too often, CANCELLED, and what links and
- *   protocols throw.
+ * @throws ParleyError WORKER_LOST when a shard was tried too often, STORAGE_FAILED when a shard
+ *   cannot be kept, CANCELLED, and what links and protocols throw.
  */
 export async function runShards(
   run: NodeRun,
   seeds: readonly (OtSeeds | null)[],
   table: LocalTable,
 ): Promise<OutputShare> {
-  const { plan, side, sessionId, links } = run;
-  const dealt = dealShards(plan, side, table, sessionId);
-  const attempts = new Attempts({
+  let attempts: Attempts | null = null;
+  try {
+    const dealt = dealShards(run.plan, run.side, table, run.sessionId);
+    attempts = await attemptsOf(run, seeds, dealt);
+    const finished = await attempts.finish();
+    const zero: Uint8Array = new Uint8Array(totalsBytes(run.plan));
+    const totals = finished.totals.reduce((sum, part) => addTotals(sum, part), zero);
+    await run.keep.beginFinish();
+    return await runFinish(run, seeds, totals, finished.attempts);
+  } finally {
+    attempts?.stop();
+    for (const own of seeds) if (own !== null) wipeSeeds(own);
+  }
+}
+
+async function attemptsOf(
+  run: NodeRun,
+  seeds: readonly (OtSeeds | null)[],
+  dealt: DealtTable,
+): Promise<Attempts> {
+  const { links, epoch, keep } = run;
+  const held = await agreeHeld(links, { shards: dealt.shards, epoch, own: keep.shards });
+  if (epoch > 0) run.log.info({ epoch, shards: dealt.shards, held: held.size }, 'resumed');
+  return new Attempts({
     shards: dealt.shards,
+    epoch,
+    held,
     links,
-    start: (shard, attempt, signal) => runShardTask(run, seeds, dealt, shard, attempt, signal),
+    start: async (shard, attempt, signal) => {
+      const totals = await runShardTask(run, seeds, dealt, shard, attempt, signal);
+      await keep.saveShard(shard, attempt, totals);
+      run.log.debug({ shard, attempt }, 'shard finished');
+      return totals;
+    },
     workers: run.pool.workers,
     signal: run.signal,
     onProgress: run.onProgress,
     log: run.log,
   });
-  try {
-    const finished = await attempts.finish();
-    const zero: Uint8Array = new Uint8Array(totalsBytes(plan));
-    const totals = finished.totals.reduce((sum, part) => addTotals(sum, part), zero);
-    return await runFinish(run, seeds, totals, finished.attempts);
-  } finally {
-    attempts.stop();
-    for (const own of seeds) if (own !== null) wipeSeeds(own);
-  }
 }
 
 function peersOn(run: NodeRun, name: string): (PeerPort | null)[] {
@@ -104,11 +141,11 @@ async function runShardTask(
   attempt: number,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const { plan, side, sessionId, pool } = run;
+  const { plan, side, epochId, pool } = run;
   const peers = peersOn(run, streamOf(shard, attempt));
   const progress = openProgressPort(run.onProgress);
   const table = dealt.table(shard);
-  const lane = { plan, side, seeds, sessionId, peers, progress };
+  const lane = { plan, side, seeds, sessionId: epochId, peers, progress };
   const moved = [...peers.flatMap((peer) => peer?.port ?? []), progress, ...movedBuffers(table)];
   return (await pool.run({ ...lane, kind: 'shard', table }, moved, { signal })) as Uint8Array;
 }
@@ -119,12 +156,12 @@ async function runFinish(
   totals: Uint8Array,
   attempts: readonly number[],
 ): Promise<OutputShare> {
-  const { plan, side, sessionId, pool, calibration, signal } = run;
+  const { plan, side, epochId, pool, calibration, signal } = run;
   // Parties that added up other attempts get unrelated keys and fail.
   const digest = createHash('sha256').update(attempts.join()).digest();
   const peers = peersOn(run, `finish.${toHex(digest).slice(0, 16)}`);
   const progress = openProgressPort(run.onProgress);
-  const lane = { plan, side, seeds, sessionId, peers, progress };
+  const lane = { plan, side, seeds, sessionId: epochId, peers, progress };
   const task = { ...lane, kind: 'finish', calibration, totals } as const;
   const moved = [...peers.flatMap((peer) => peer?.port ?? []), progress];
   return (await pool.run(task, moved, { signal })) as OutputShare;

@@ -1,0 +1,266 @@
+import { asParleyError, ParleyError } from '../core/errors.ts';
+import type { SignedGo } from '../records/index.ts';
+import type { AnswerReport } from './checkpoints/index.ts';
+import type { FromCoordinator, ToCoordinator } from './control.ts';
+import type { PartyContext } from './node.ts';
+import type { Restored } from './resume.ts';
+import { QuerySession } from './session.ts';
+import { vetSubmission } from './vet.ts';
+
+/** LOCAL. Queries a node works on at once; more are refused before they cost anything. */
+export const QUERIES_MAX = 4;
+
+/** LOCAL. Longest from a vetted query to everybody's goes; longer than the coordinator waits. */
+const AGREE_TIMEOUT_MS = 60_000;
+
+/** LOCAL. Longest run; longer than the coordinator's own deadline, for one that keeps quiet. */
+export const RUN_TIMEOUT_MS = 15 * 60_000;
+
+/** LOCAL. Longest wait between two epochs; longer than the coordinator waits. */
+const PARK_TIMEOUT_MS = 30_000;
+
+/** One query at the desk. */
+interface Entry {
+  readonly session: QuerySession;
+  /** Ends the whole query, from the vetting on. */
+  late: NodeJS.Timeout;
+  /** Ends the wait for the next epoch. */
+  parked: NodeJS.Timeout | null;
+  /** Settles with the present epoch. */
+  work: Promise<void>;
+}
+
+/**
+ * The queries of a node: admits, starts, parks, resumes and ends them on the coordinator's word,
+ * which is never believed, only acted on within what session and ledger allow. Every query ends
+ * here by itself too, in time, whatever the coordinator says or leaves unsaid.
+ */
+export class Desk {
+  readonly #context: PartyContext;
+  readonly #entries = new Map<string, Entry>();
+  readonly #running = new Set<Promise<void>>();
+  /** Ends nobody could be told of; told on the next connection. */
+  readonly #untold = new Map<string, ParleyError>();
+  #connections = 0;
+  #closing = false;
+
+  constructor(context: PartyContext, { sessions, lost }: Restored) {
+    this.#context = context;
+    for (const session of sessions) {
+      const queryId = session.query.submission.query_id;
+      const entry = this.#enter(queryId, session, RUN_TIMEOUT_MS);
+      if (session.state === 'parked') this.#waitParked(queryId, entry);
+    }
+    for (const { queryId, error } of lost) this.#untold.set(queryId, error);
+  }
+
+  /** @throws ParleyError whatever is wrong with the message; the caller ignores it then. */
+  hear(message: FromCoordinator): void {
+    switch (message.type) {
+      case 'query':
+        this.#admit(message);
+        break;
+      case 'reserve':
+        this.#reserve(message.query_id);
+        break;
+      case 'gos':
+        this.#start(message.query_id, message.gos);
+        break;
+      case 'park':
+        this.#park(message.query_id, message.epoch);
+        break;
+      case 'resume':
+        this.#resume(message.query_id, message.epoch);
+        break;
+      case 'abort':
+      case 'over':
+        this.#forget(message.query_id);
+        break;
+    }
+  }
+
+  /** What was not begun is over; runs stop and wait, because another epoch may come. */
+  disconnected(): void {
+    this.#connections += 1;
+    for (const [queryId, { session }] of [...this.#entries]) {
+      if (session.state === 'vetted' || session.state === 'reserved') this.#forget(queryId);
+      else session.park();
+    }
+  }
+
+  /** First words on a connection: what ended meanwhile, what is still held, what is answered. */
+  async connected(): Promise<void> {
+    const connection = ++this.#connections;
+    await Promise.all([...this.#entries.values()].map(({ work }) => work));
+    if (this.#closing || connection !== this.#connections) return;
+    for (const [queryId, error] of [...this.#untold]) {
+      this.#untold.delete(queryId);
+      this.#report('fail', queryId, error);
+    }
+    const begun = [...this.#entries].filter(
+      ([, { session }]) => session.state === 'parked' || session.state === 'answered',
+    );
+    this.#send({
+      type: 'held',
+      runs: begun.map(([query_id, { session }]) => ({
+        query_id,
+        epoch: Math.max(0, session.epoch),
+        answered: session.answer !== null,
+      })),
+    });
+    for (const [, { session }] of begun) if (session.answer !== null) this.#send(session.answer);
+  }
+
+  /** Lets runs end for at most `graceMs`; what is kept of the others stays for the next start. */
+  async close(graceMs: number): Promise<void> {
+    this.#closing = true;
+    const stopAll = (): void => {
+      for (const [queryId, entry] of [...this.#entries]) {
+        this.#drop(queryId, entry);
+        entry.session.cancel();
+      }
+    };
+    const timer = setTimeout(stopAll, graceMs);
+    await Promise.allSettled(this.#running);
+    clearTimeout(timer);
+    stopAll();
+    await Promise.allSettled(this.#running);
+  }
+
+  #send(message: ToCoordinator): boolean {
+    return this.#context.relay.sendControl(message);
+  }
+
+  #report(type: 'refuse' | 'fail', queryId: string, thrown: unknown): void {
+    const { log } = this.#context;
+    const error = asParleyError(thrown);
+    const { code, fault } = error;
+    log.warn({ query_id: queryId, code, fault }, error.message);
+    if (code === 'INTERNAL') {
+      log.error({ query_id: queryId, err: error.cause ?? error }, 'a bug of this node');
+    }
+    const told = this.#send({ type, query_id: queryId, error: error.toJSON() });
+    if (!told && type === 'fail') this.#untold.set(queryId, error);
+  }
+
+  #enter(queryId: string, session: QuerySession, timeoutMs: number): Entry {
+    const late = setTimeout(() => this.#fail(queryId, timedOut()), timeoutMs);
+    const entry: Entry = { session, late, parked: null, work: Promise.resolve() };
+    this.#entries.set(queryId, entry);
+    return entry;
+  }
+
+  #drop(queryId: string, entry: Entry): void {
+    clearTimeout(entry.late);
+    if (entry.parked !== null) clearTimeout(entry.parked);
+    this.#entries.delete(queryId);
+  }
+
+  /** The query is over: stops it and removes what is kept of it. */
+  #forget(queryId: string): void {
+    const entry = this.#entries.get(queryId);
+    if (entry === undefined) return;
+    this.#drop(queryId, entry);
+    entry.session.cancel();
+    this.#track(entry.work.then(() => entry.session.forget()));
+  }
+
+  #fail(queryId: string, error: unknown): void {
+    if (!this.#entries.has(queryId)) return;
+    this.#forget(queryId);
+    this.#report('fail', queryId, error);
+  }
+
+  #track(work: Promise<void>): void {
+    const settled = work.finally(() => this.#running.delete(settled));
+    this.#running.add(settled);
+  }
+
+  #admit(message: Extract<FromCoordinator, { type: 'query' }>): void {
+    const { ledger, budget } = this.#context;
+    const queryId = message.submission.document.query_id;
+    try {
+      const busy = [...this.#entries.values()].filter(({ session }) => session.answer === null);
+      if (this.#closing || busy.length >= QUERIES_MAX) {
+        throw new ParleyError('TOO_MANY_QUERIES', 'this party is busy with other queries');
+      }
+      if (ledger.has(queryId) || this.#entries.has(queryId)) {
+        throw new ParleyError('QUERY_ID_REUSED', 'this query id has been used before');
+      }
+      const query = vetSubmission(message.submission, message.plan_digest, this.#context);
+      ledger.expectAffordable(query.price, budget);
+      this.#enter(queryId, new QuerySession(this.#context, query), AGREE_TIMEOUT_MS);
+      this.#send({ type: 'ready', query_id: queryId });
+    } catch (error) {
+      this.#report('refuse', queryId, error);
+    }
+  }
+
+  #reserve(queryId: string): void {
+    const session = this.#entries.get(queryId)?.session;
+    if (session?.state !== 'vetted') return;
+    try {
+      this.#send({ type: 'go', query_id: queryId, go: session.reserve() });
+    } catch (error) {
+      this.#forget(queryId);
+      this.#report('refuse', queryId, error);
+    }
+  }
+
+  #start(queryId: string, gos: readonly SignedGo[]): void {
+    const entry = this.#entries.get(queryId);
+    if (entry?.session.state !== 'reserved') return;
+    clearTimeout(entry.late);
+    entry.late = setTimeout(() => this.#fail(queryId, timedOut()), RUN_TIMEOUT_MS);
+    this.#follow(queryId, entry, entry.session.begin(gos));
+  }
+
+  #park(queryId: string, epoch: number): void {
+    const session = this.#entries.get(queryId)?.session;
+    if (session?.epoch === epoch) session.park();
+  }
+
+  #resume(queryId: string, epoch: number): void {
+    const entry = this.#entries.get(queryId);
+    if (entry?.session.state !== 'parked' || epoch <= entry.session.epoch) return;
+    if (entry.parked !== null) clearTimeout(entry.parked);
+    entry.parked = null;
+    this.#follow(queryId, entry, entry.session.resume(epoch));
+  }
+
+  /** One epoch to its end: an answer, a failure, or a wait for the next one. */
+  #follow(queryId: string, entry: Entry, run: Promise<AnswerReport | null>): void {
+    entry.work = run
+      .then((answer) => {
+        if (this.#entries.get(queryId) !== entry) return;
+        if (answer !== null) {
+          this.#send(answer);
+          return;
+        }
+        const { epoch } = entry.session;
+        this.#context.log.info({ query_id: queryId, epoch }, 'the run was interrupted');
+        this.#waitParked(queryId, entry);
+        this.#send({ type: 'parked', query_id: queryId, epoch });
+      })
+      .catch((error: unknown) => {
+        // Who ended the query knows; what the stopped run says is of no interest.
+        if (this.#entries.get(queryId) === entry) this.#fail(queryId, error);
+      });
+    this.#track(entry.work);
+  }
+
+  #waitParked(queryId: string, entry: Entry): void {
+    entry.parked = setTimeout(() => {
+      this.#fail(
+        queryId,
+        this.#context.relay.connected
+          ? new ParleyError('PARTY_AWAY', 'a party did not come back to its run')
+          : new ParleyError('COORDINATOR_AWAY', 'the coordinator was lost in the middle of a run'),
+      );
+    }, PARK_TIMEOUT_MS);
+  }
+}
+
+function timedOut(): ParleyError {
+  return new ParleyError('TIMEOUT', 'the query did not end in time');
+}

@@ -1,0 +1,160 @@
+// Goal: a run that broke off is resumed once every party is there again, under a higher epoch each
+// time; it ends in time and with its code when one stays away, has lost the run, or breaks off too often.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { EPOCHS_MAX, type Report } from '../../src/transport/index.ts';
+import type { SignedGo } from '../../src/records/index.ts';
+import {
+  agree,
+  answerOf,
+  coordinatorWith,
+  fakeParties,
+  fakeParty,
+  over,
+  post,
+  read,
+  submission,
+  type FakeParty,
+  type TestCoordinator,
+} from './room.ts';
+
+let coordinator: TestCoordinator;
+const parties: FakeParty[] = [];
+afterEach(async () => {
+  await Promise.all(parties.splice(0).map((p) => p.close()));
+  await coordinator.close();
+});
+
+/** A query that runs at two parties. */
+async function running(resumeGraceMs = 5_000): Promise<{
+  readonly id: string;
+  readonly a: FakeParty;
+  readonly b: FakeParty;
+  readonly gos: readonly SignedGo[];
+}> {
+  coordinator = await coordinatorWith({ resumeGraceMs });
+  const [a, b] = await fakeParties(coordinator.url);
+  parties.push(a, b);
+  const signed = submission();
+  const id = signed.document.query_id;
+  await post(coordinator.url, signed);
+  const [gos] = await Promise.all([agree(a, id), agree(b, id)]);
+  return { id, a, b, gos };
+}
+
+async function back(name: string): Promise<FakeParty> {
+  const party = await fakeParty(coordinator.url, name);
+  parties.push(party);
+  return party;
+}
+
+const held = (id: string, epoch: number, answered = false): Extract<Report, { type: 'held' }> => ({
+  type: 'held',
+  runs: [{ query_id: id, epoch, answered }],
+});
+
+async function answer(party: FakeParty, id: string, gos: readonly SignedGo[]): Promise<void> {
+  const own = await answerOf(party.name, gos);
+  party.relay.sendControl({ type: 'answer', query_id: id, ...own } as never);
+}
+
+it('resumes when the lost party is back and the other has stopped, and not before', async () => {
+  const { id, a, b, gos } = await running();
+  await b.close();
+  expect(await a.next('park', id)).toMatchObject({ epoch: 0 });
+  const b2 = await back(b.name);
+  b2.relay.sendControl(held(id, 0));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(b2.orders).toEqual([]);
+  a.relay.sendControl({ type: 'parked', query_id: id, epoch: 0 });
+  for (const party of [a, b2]) {
+    expect(await party.next('resume', id)).toMatchObject({ epoch: 1 });
+  }
+  // A word about the old epoch that crossed the order changes nothing.
+  a.relay.sendControl({ type: 'parked', query_id: id, epoch: 0 });
+  for (const party of [a, b2]) await answer(party, id, gos);
+  expect((await over(coordinator.url, id)).state).toBe('answered');
+  for (const party of [a, b2]) await party.next('over', id);
+  const log = readFileSync(join(coordinator.dataDir, 'audit.jsonl'), 'utf8');
+  expect(log).toMatch(/"event":"interrupted".*"epoch":0.*"party":"newsnow"/);
+  expect(log).toMatch(/"event":"resumed".*"epoch":1/);
+});
+
+it('resumes when both were lost at once', async () => {
+  const { id, a, b, gos } = await running();
+  await Promise.all([a.close(), b.close()]);
+  const both = [await back(a.name), await back(b.name)];
+  for (const party of both) party.relay.sendControl(held(id, 0));
+  for (const party of both) {
+    expect(await party.next('resume', id)).toMatchObject({ epoch: 1 });
+    await answer(party, id, gos);
+  }
+  expect((await over(coordinator.url, id)).state).toBe('answered');
+});
+
+it('resumes when only a link broke, until it broke too often', async () => {
+  const { id, a, b } = await running();
+  for (let epoch = 0; epoch < EPOCHS_MAX - 1; epoch += 1) {
+    a.relay.sendControl({ type: 'parked', query_id: id, epoch });
+    expect(await b.next('park', id)).toMatchObject({ epoch });
+    b.relay.sendControl({ type: 'parked', query_id: id, epoch });
+    expect(await a.next('resume', id)).toMatchObject({ epoch: epoch + 1 });
+  }
+  a.relay.sendControl({ type: 'parked', query_id: id, epoch: EPOCHS_MAX - 1 });
+  const record = await over(coordinator.url, id);
+  expect(record).toMatchObject({ state: 'failed', error: { code: 'CHANNEL_CLOSED' } });
+});
+
+it('fails when the party stays away, comes back without the run, or does not stop', async () => {
+  const lost = await running(200);
+  await lost.b.close();
+  lost.a.relay.sendControl({ type: 'parked', query_id: lost.id, epoch: 0 });
+  expect(await over(coordinator.url, lost.id)).toMatchObject({
+    state: 'failed',
+    error: { code: 'PARTY_AWAY', party: lost.b.name },
+  });
+  await lost.a.next('abort', lost.id);
+  await coordinator.close();
+
+  const blank = await running(60_000);
+  await blank.b.close();
+  (await back(blank.b.name)).relay.sendControl({ type: 'held', runs: [] });
+  expect(await over(coordinator.url, blank.id)).toMatchObject({
+    error: { code: 'PARTY_AWAY', party: blank.b.name },
+  });
+  await coordinator.close();
+
+  const deaf = await running(200);
+  await deaf.b.close();
+  (await back(deaf.b.name)).relay.sendControl(held(deaf.id, 0));
+  expect(await over(coordinator.url, deaf.id)).toMatchObject({
+    error: { code: 'TIMEOUT', detail: { party: deaf.a.name } },
+  });
+});
+
+it('fetches an answer whose sender was lost, and repeats nothing', async () => {
+  const { id, a, b, gos } = await running();
+  await answer(a, id, gos);
+  while ((await read(coordinator.url, id)).record.answers.length === 0);
+  await b.close();
+  const b2 = await back(b.name);
+  b2.relay.sendControl(held(id, 0, true));
+  await answer(b2, id, gos);
+  expect((await over(coordinator.url, id)).state).toBe('answered');
+  expect(a.orders.filter(({ type }) => type === 'park')).toEqual([]);
+});
+
+it('tells a party at once that nobody waits for a run', async () => {
+  const { id, a, b } = await running();
+  b.relay.sendControl({
+    type: 'fail',
+    query_id: id,
+    error: { code: 'TIMEOUT', fault: 'transport', message: 'no', detail: {} },
+  });
+  await a.next('abort', id);
+  for (const query of [id, 'never-heard-of-it-1']) {
+    a.relay.sendControl(held(query, 0));
+    await a.next('over', query);
+  }
+});
