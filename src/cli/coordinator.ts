@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { Command } from 'commander';
-import { pino } from 'pino';
 import { readPacket } from './files.ts';
-import { portOf } from './options.ts';
+import { openLog } from './log.ts';
+import { graceOf, portOf } from './options.ts';
 import { print, withErrors } from './output.ts';
 import { untilSignal } from './signals.ts';
 
@@ -11,6 +11,7 @@ interface CoordinatorFlags {
   readonly state: string;
   readonly host: string;
   readonly port: number;
+  readonly resumeGrace?: number;
 }
 
 /** `parley coordinator`: relays ciphertext between nodes, takes signed queries from analysts. */
@@ -24,12 +25,10 @@ export function coordinatorCommand(): Command {
     .requiredOption('--state <dir>', 'where records and the audit log live')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port <number>', 'port to listen on; 0 takes a free one', portOf, 7600)
+    .option('--resume-grace <s>', 'how long a run waits for a party that was lost (20)', graceOf)
     .action((flags: CoordinatorFlags) =>
       withErrors(true, async () => {
-        const log = pino(
-          { name: 'coordinator', level: process.env['PARLEY_LOG'] ?? 'info' },
-          pino.destination(2),
-        );
+        const log = openLog('coordinator');
         const { packet, digest } = readPacket(flags.policy);
         mkdirSync(flags.state, { recursive: true, mode: 0o700 });
         // Loaded here: other commands and --help do without the servers.
@@ -40,6 +39,9 @@ export function coordinatorCommand(): Command {
           port: flags.port,
           dataDir: flags.state,
           log,
+          ...(flags.resumeGrace === undefined
+            ? {}
+            : { limits: { resumeGraceMs: 1000 * flags.resumeGrace } }),
         });
         print(
           JSON.stringify({

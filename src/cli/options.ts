@@ -42,3 +42,10 @@ export function workersOf(text: string): number {
   if (workers < 1 || workers > 64) throw new InvalidArgumentError('It is a number from 1 to 64.');
   return workers;
 }
+
+/** Seconds a query waits for a lost party, 1 to 20. @throws InvalidArgumentError: wrong usage. */
+export function graceOf(text: string): number {
+  const seconds = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  if (seconds < 1 || seconds > 20) throw new InvalidArgumentError('It is a number from 1 to 20.');
+  return seconds;
+}

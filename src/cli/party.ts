@@ -1,13 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { pino } from 'pino';
 import { ParleyError } from '../core/errors.ts';
 import type { ImportSummary } from '../party/index.ts';
 import { loadPartyKeys } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
 import { findTableFile, importFile } from './data.ts';
 import { readPacket } from './files.ts';
+import { openLog } from './log.ts';
 import { coordinatorUrlOf, listenOf, workersOf } from './options.ts';
 import { print, withErrors } from './output.ts';
 import { untilSignal } from './signals.ts';
@@ -49,10 +49,7 @@ export function partyCommand(): Command {
 }
 
 async function runParty(flags: PartyFlags): Promise<void> {
-  const log = pino(
-    { name: flags.party, level: process.env['PARLEY_LOG'] ?? 'info' },
-    pino.destination(2),
-  );
+  const log = openLog(flags.party);
   const { packet, policy, digest } = readPacket(flags.policy);
   const keys = loadPartyKeys(flags.keys);
   // Loaded here: other commands and --help do without the database engine.

@@ -17,7 +17,16 @@ export const SQL = 'SELECT COUNT(DISTINCT hashed_email) AS n, SUM(spent) AS s FR
 
 const USERS = 200;
 
-const policyOf = (slots: number): string => `
+const NOISE = `
+    noise_mechanism: discrete_laplace
+    epsilon_budget: "10"
+    max_epsilon_per_query: "1"
+    delta_budget: "1e-4"
+    delta_per_query: "1e-6"
+    max_partitions_contributed: 1
+    max_contributions_per_partition: 1`;
+
+const policyOf = (noise: boolean): string => `
 version: 1
 room: shards
 parties:
@@ -26,14 +35,14 @@ parties:
       purchases:
         privacy_unit_column: { name: email, kind: exact }
         max_users: 1024
-        max_rows_per_user: ${slots}
+        max_rows_per_user: 1
         columns: { spent: { type: integer, lower: "0", upper: "1000" } }
   - name: newsnow
     tables:
       exposures:
         privacy_unit_column: { name: email, kind: exact }
         max_users: 1024
-        max_rows_per_user: ${slots}
+        max_rows_per_user: 1
         columns: { clicked: { type: boolean } }
 views:
   joined_data: { join: [purchases, exposures], privacy_unit_alias: hashed_email }
@@ -41,7 +50,7 @@ rules:
   allowed_aggregates: [COUNT, COUNT_DISTINCT, SUM]
   min_privacy_units_per_group: 1
   partition_selection: exact_k
-  differential_privacy: off
+  differential_privacy: ${noise ? NOISE : 'off'}
   join: { oprf: kkrt, ot_field_bits: 4, shard_users: 64 }
   size_disclosure: declared
 execution: { backends: [mpc], tee: null }
@@ -86,11 +95,11 @@ export interface ShardRoom extends Room {
   folderOf(party: string): string;
 }
 
-/** Logs of every role are at level debug. Close it. */
-export async function shardRoom(slots = 1): Promise<ShardRoom> {
+/** Logs of every role are at level debug. Close it. @param noise - then no answer is exact. */
+export async function shardRoom({ noise = false } = {}): Promise<ShardRoom> {
   const directory = mkdtempSync(join(tmpdir(), 'parley-shards-'));
   process.env['PARLEY_LOG'] = 'debug';
-  writeFileSync(join(directory, 'policy.yaml'), policyOf(slots));
+  writeFileSync(join(directory, 'policy.yaml'), policyOf(noise));
   writeData(directory);
   const state = join(directory, 'state');
   const room = await openRoom({ directory, state });
