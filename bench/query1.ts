@@ -171,6 +171,19 @@ function peakMb(pid: number): number {
   return Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024);
 }
 
+/** Worst delay of a node's event loop in any of the runs, as the node logged it. */
+function loopLag(logFile: string): { readonly p99_ms: number; readonly max_ms: number } {
+  const lines = readFileSync(logFile, 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('loop_lag_p99_ms'))
+    .map((line) => JSON.parse(line) as { loop_lag_p99_ms: number; loop_lag_max_ms: number });
+  if (lines.length === 0) throw new Error('a node did not log its loop lag');
+  return {
+    p99_ms: Math.round(Math.max(...lines.map((line) => line.loop_lag_p99_ms))),
+    max_ms: Math.round(Math.max(...lines.map((line) => line.loop_lag_max_ms))),
+  };
+}
+
 interface Run {
   readonly ms: number;
   readonly stages: Map<string, number>;
@@ -255,6 +268,9 @@ try {
     stages_end_at_ms: Object.fromEntries([...runs[0]!.stages].map(([k, v]) => [k, round(v)])),
     bytes_sent_per_query: Object.fromEntries(runs[0]!.bytes),
     bytes_relayed_per_query: Math.round(view.relayedBytes / RUNS),
+    loop_lag: Object.fromEntries(
+      room.policy.parties.map(({ name }) => [name, loopLag(join(room.state, `${name}.log`))]),
+    ),
     peak_rss_mb: {
       ...Object.fromEntries(room.roles.map((role) => [role.name, peakMb(role.pid)])),
       analyst: peakMb(process.pid),

@@ -1,6 +1,5 @@
 // Goal: a run in worker threads gives the plain answer, whatever dies on the way; parties that differ
 // in a parameter stop before any protocol byte; all parties add up the same attempts or none.
-import { createHash } from 'node:crypto';
 import { MessageChannel } from 'node:worker_threads';
 import fc from 'fast-check';
 import { pino } from 'pino';
@@ -22,6 +21,7 @@ import { calibrationOf, combine } from '../support/engine.ts';
 import { linkMesh } from '../support/link-mesh.ts';
 import { memoryLink, runBoth } from '../support/memory-channel.ts';
 import { OPEN_RULES, roomPolicy } from '../support/room-policy.ts';
+import { sameUsers } from '../support/tables.ts';
 
 const log = pino({ level: 'silent' });
 
@@ -206,28 +206,6 @@ describe('in worker threads', () => {
     return pool;
   };
 
-  /** Users 0 to n − 1 of every party, each with as many items as the number's last digit. */
-  function tables(plan: Plan, users: number): LocalTable[] {
-    return plan.sides.map(({ columns, slots }, side) => {
-      const ids = Array.from({ length: users }, (_, u) =>
-        createHash('sha256')
-          .update(`u${u + 5 * side}`)
-          .digest(),
-      );
-      const values = Float64Array.from({ length: users * slots }, (_, u) => (u + 5 * side) % 10);
-      const one = new Uint8Array(users * slots).fill(1);
-      return {
-        users,
-        ids: new Uint8Array(Buffer.concat(ids)),
-        slots,
-        valid: one,
-        values: Object.fromEntries(columns.map((name) => [name, values])),
-        present: Object.fromEntries(columns.map((name) => [name, one])),
-        bits: [],
-      };
-    });
-  }
-
   async function runAt(
     plan: Plan,
     side: number,
@@ -286,7 +264,7 @@ describe('in worker threads', () => {
     async (parties, shards, victims) => {
       const plan = planOf(parties, shards);
       expect(plan.join.shards).toBe(shards);
-      const local = tables(plan, 50);
+      const local = sameUsers(plan, 50);
       const links = await linkMesh(parties);
       const shares = await Promise.all(
         links.map((own, side) => {

@@ -7,7 +7,7 @@ import { pipePair } from '../transport/memory-pipe.ts';
 import { seededRng } from './seeded-rng.ts';
 
 /** Real links between every two of n parties, over pipes in memory: links[i][j], null for i = j. */
-export async function linkMesh(parties: number): Promise<(Link | null)[][]> {
+export async function linkMesh(parties: number, path = 'q'): Promise<(Link | null)[][]> {
   const rng = seededRng('link mesh');
   const secrets = Array.from({ length: parties }, () => new Redacted(rng(32)));
   const links: (Link | null)[][] = secrets.map(() => secrets.map(() => null));
@@ -21,7 +21,7 @@ export async function linkMesh(parties: number): Promise<(Link | null)[][]> {
           localStatic: secrets[own]!,
           remoteStatic: dhKeyPairOf(secrets[peer]!).publicKey,
           prologue: utf8('mesh'),
-          path: 'q',
+          path,
         });
       [links[i]![j], links[j]![i]] = await Promise.all([open(i, j), open(j, i)]);
     }

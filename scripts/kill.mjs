@@ -1,0 +1,12 @@
+// `npm run test:kill -- [--runs 20] [--seed N]`: builds, then kills processes of a room at random moments.
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const build = spawnSync(process.execPath, [join(root, 'scripts/build.mjs')], { stdio: 'inherit' });
+if (build.status !== 0) process.exit(build.status ?? 1);
+const script = join(root, 'test/kill/random-kills.ts');
+const args = ['--import', 'tsx', script, ...process.argv.slice(2)];
+const done = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
+process.exit(done.status ?? 1);
