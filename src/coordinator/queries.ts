@@ -2,14 +2,10 @@ import { asParleyError, ParleyError, type ErrorDocument } from '../core/errors.t
 import type { Policy } from '../policy/types.ts';
 import {
   parseRecord,
-  sealedShareSchema,
   sessionOf,
-  shareDigest,
   signedGoSchema,
-  signedReceiptSchema,
   submissionDigest,
   verifyGo,
-  verifyReceipt,
   verifySubmission,
   type QueryError,
   type QueryProgress,
@@ -18,6 +14,7 @@ import {
 } from '../records/index.ts';
 import { planDigest, planQuery } from '../sql/index.ts';
 import type { Report } from '../transport/index.ts';
+import { checkAnswer } from './answer.ts';
 import type { Audit, AuditEvent } from './audit.ts';
 import type { PartyHub } from './hub.ts';
 import { PROGRESS_INTERVAL_MS, STAGES_MAX, type CoordinatorLimits } from './limits.ts';
@@ -309,26 +306,10 @@ export class QueryBook {
   }
 
   #answer(query: Query, party: string, report: Extract<Report, { type: 'answer' }>): void {
-    const receipt = parseRecord(signedReceiptSchema, report.receipt, 'receipt', 'RECEIPT_INVALID');
-    const sealed = parseRecord(sealedShareSchema, report.sealed, 'answer', 'RECEIPT_INVALID');
-    const { document } = receipt;
-    const known = query.answers.get(party)?.receipt.document.share_digest;
+    const answer = checkAnswer(query, party, report, this.#o.policy);
     // A party that lost its connection cannot know whether its answer arrived.
-    if (known !== undefined && known === document.share_digest) return;
-    if (query.state !== 'running' || known !== undefined) {
-      throw new ParleyError('RECEIPT_INVALID', 'a party sent an answer out of turn');
-    }
-    verifyReceipt(receipt, this.#o.policy);
-    const belongs =
-      document.party === party &&
-      sealed.party === party &&
-      document.query_id === query.id &&
-      document.session === query.session &&
-      document.share_digest === shareDigest(sealed);
-    if (!belongs) {
-      throw new ParleyError('RECEIPT_INVALID', 'a party sent a receipt that is not for its answer');
-    }
-    query.answers.set(party, { receipt, sealed });
+    if (answer === 'again') return;
+    query.answers.set(party, answer);
     this.#changedNow(query);
     if (query.answers.size === query.parties.length) this.#end(query, 'answered', null);
   }

@@ -1,4 +1,5 @@
-import type { MessagePort } from 'node:worker_threads';
+import { setPriority } from 'node:os';
+import { isMainThread, type MessagePort } from 'node:worker_threads';
 import type { Channel } from '../../core/channel.ts';
 import { asParleyError } from '../../core/errors.ts';
 import type { ErrorDocument } from '../../core/errors.ts';
@@ -48,6 +49,23 @@ export type WorkerTask =
 /** What a task gives; errors travel as documents, since a class does not survive the way. */
 export type WorkerResult =
   { readonly value: OtSeeds | Uint8Array | OutputShare } | { readonly error: ErrorDocument };
+
+/** LOCAL. Added to the niceness of a worker thread. */
+const NICENESS = 5;
+
+/**
+ * Heartbeats and sockets come before shards where cores are short. On Linux niceness belongs to the
+ * thread that asks (setpriority(2), C library/kernel differences); elsewhere to the process.
+ */
+function yieldToMainThread(): void {
+  if (isMainThread || process.platform !== 'linux') return;
+  try {
+    setPriority(0, NICENESS);
+  } catch {
+    // Not permitted: shards compete like before.
+  }
+}
+yieldToMainThread();
 
 function openLane(task: LaneTask): { readonly mesh: Mesh; readonly channels: (Channel | null)[] } {
   const { plan, side, seeds, sessionId, peers } = task;
