@@ -184,6 +184,14 @@ function loopLag(logFile: string): { readonly p99_ms: number; readonly max_ms: n
   };
 }
 
+/** How long a node's main thread ran and how long it waited for a core, since it started. */
+function mainThread(pid: number): { readonly ran_ms: number; readonly waited_ms: number } {
+  const [ran = 0, waited = 0] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8')
+    .split(' ')
+    .map((nanoseconds) => Math.round(Number(nanoseconds) / 1e6));
+  return { ran_ms: ran, waited_ms: waited };
+}
+
 interface Run {
   readonly ms: number;
   readonly stages: Map<string, number>;
@@ -271,6 +279,7 @@ try {
     loop_lag: Object.fromEntries(
       room.policy.parties.map(({ name }) => [name, loopLag(join(room.state, `${name}.log`))]),
     ),
+    main_thread: Object.fromEntries(room.roles.map(({ name, pid }) => [name, mainThread(pid)])),
     peak_rss_mb: {
       ...Object.fromEntries(room.roles.map((role) => [role.name, peakMb(role.pid)])),
       analyst: peakMb(process.pid),

@@ -1,4 +1,4 @@
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { isMainThread, type MessagePort } from 'node:worker_threads';
 import type { Channel } from '../../core/channel.ts';
 import { asParleyError } from '../../core/errors.ts';
@@ -50,7 +50,7 @@ export type WorkerTask =
 export type WorkerResult =
   { readonly value: OtSeeds | Uint8Array | OutputShare } | { readonly error: ErrorDocument };
 
-/** LOCAL. Added to the niceness of a worker thread. */
+/** LOCAL. Added to the niceness of a worker thread; 19 is the end of the scale. */
 const NICENESS = 5;
 
 /**
@@ -60,7 +60,7 @@ const NICENESS = 5;
 function yieldToMainThread(): void {
   if (isMainThread || process.platform !== 'linux') return;
   try {
-    setPriority(0, NICENESS);
+    setPriority(0, Math.min(19, getPriority(0) + NICENESS));
   } catch {
     // Not permitted: shards compete like before.
   }
