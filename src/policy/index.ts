@@ -25,3 +25,19 @@ export {
 export type { DraftFill } from './policy.ts';
 export type { AnalystDraft, PartyDraft, PolicyDraft } from './schema.ts';
 export { signBytes, signDocument, verifyBytes, verifyDocument } from './signing.ts';
+export { INTEL_STATUSES, SNP_PRODUCTS, teeSchema } from './tee.ts';
+export type {
+  AzureSnpReference,
+  IntelStatus,
+  NitroReference,
+  SgxReference,
+  SimulatedReference,
+  SnpProduct,
+  SnpReference,
+  SnpTcb,
+  TdxMeasurement,
+  TdxReference,
+  TeePolicy,
+  TeeReference,
+  TeeType,
+} from './tee.ts';

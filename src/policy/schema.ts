@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { compare, div, parseDecimal, rational, type Rational } from '../core/rational.ts';
-import { parsePublicKey, type KeyKind } from './keys.ts';
 import {
   ADDRESS_CHARS_MAX,
   ANALYSTS_MAX,
@@ -15,6 +14,8 @@ import {
   VALUE_CHARS_MAX,
   VIEW_TABLES_MAX,
 } from './limits.ts';
+import { publicKey } from './schema-keys.ts';
+import { teeSchema } from './tee.ts';
 import type {
   AnalystPolicy,
   ColumnPolicy,
@@ -71,19 +72,6 @@ function decimal(pattern: RegExp): z.ZodType<string> {
 const plainDecimal = decimal(/^-?(0|[1-9]\d{0,18})(\.\d{1,18})?$/);
 const positiveDecimal = decimal(/^\d{1,30}(\.\d{1,30})?([eE]-?\d{1,2})?$/);
 
-function publicKey(kind: KeyKind): z.ZodType<string> {
-  return z
-    .string()
-    .regex(new RegExp(`^${kind}:[A-Za-z0-9_-]{43}$`))
-    .refine((text) => {
-      try {
-        parsePublicKey(kind, text);
-        return true;
-      } catch {
-        return false;
-      }
-    }, `is not a usable ${kind} public key`);
-}
 const ed25519Key = publicKey('ed25519');
 const x25519Key = publicKey('x25519');
 
@@ -235,15 +223,21 @@ const rules: z.ZodType<RulesPolicy> = z.strictObject({
   size_disclosure: choice(['declared'], ['power_of_two']).default('declared'),
 });
 
-const notYet = z.literal(null, 'is not supported by this version');
 const execution = z
   .strictObject({
     backends: z
-      .array(choice(['mpc'], ['tee', 'plain']))
-      .length(1)
-      .default(['mpc']),
-    tee: notYet.default(null),
+      .array(choice(['mpc', 'tee'], ['plain']))
+      .min(1)
+      .max(2)
+      .default(['mpc'])
+      .refine((list) => new Set(list).size === list.length, 'names a backend twice')
+      .refine((list) => list.includes('mpc'), 'is not supported by this version without mpc'),
+    tee: z.union([z.literal(null), teeSchema]).default(null),
     links: choice(['relay', 'direct']).default('relay'),
+  })
+  .refine(({ backends, tee }) => backends.includes('tee') === (tee !== null), {
+    path: ['tee'],
+    message: 'must stand beside the backend tee, and only there',
   })
   .default({ backends: ['mpc'], tee: null, links: 'relay' });
 

@@ -1,4 +1,5 @@
 /** The policy packet as code sees it after validation. The zod schema must produce this type. */
+import type { TeePolicy } from './tee.ts';
 
 export type ColumnType = 'date' | 'decimal' | 'integer' | 'text' | 'boolean';
 
@@ -95,8 +96,9 @@ export interface Policy {
   readonly analysts: readonly AnalystPolicy[];
   readonly rules: RulesPolicy;
   readonly execution: {
-    readonly backends: readonly 'mpc'[];
-    readonly tee: null;
+    readonly backends: readonly ('mpc' | 'tee')[];
+    /** Present exactly when `tee` is among the backends. */
+    readonly tee: TeePolicy | null;
     /** How bytes travel between parties: through the coordinator, or from node to node. */
     readonly links: 'relay' | 'direct';
   };

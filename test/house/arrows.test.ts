@@ -18,6 +18,7 @@ const ARROWS: Record<string, readonly string[]> = {
   sql: ['policy'],
   records: ['policy'],
   engine: ['protocols', 'dp', 'sql', 'policy'],
+  'tee-adapter': ['engine', 'dp', 'sql', 'policy', 'records'],
   transport: [],
   coordinator: ['sql', 'policy', 'records', 'transport'],
   party: ['engine', 'dp', 'sql', 'policy', 'records', 'transport'],
