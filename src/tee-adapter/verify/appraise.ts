@@ -5,7 +5,7 @@ import { PINNED_ANCHORS, type TrustAnchors } from './anchors.ts';
 import { verifyAzureSnp } from './azure.ts';
 import { verifyNitro } from './nitro.ts';
 import { referenceFor } from './references.ts';
-import { check } from './refuse.ts';
+import { check, refuse } from './refuse.ts';
 import { earOf, type AttestationResult } from './result.ts';
 import { verifySgx } from './sgx.ts';
 import { verifySimulated } from './simulated.ts';
@@ -56,6 +56,9 @@ function appraiseOne(
       const reference = referenceFor(policy, evidence.tee, nowMs);
       return verifySimulated(evidence.statement, reference, binding);
     }
+    default:
+      // The type says never; what arrives over a wire may differ.
+      return refuse('EVIDENCE_TYPE', 'evidence is of a type this version does not know');
   }
 }
 

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { toHex } from '../../core/bytes.ts';
+import { equalBytes, toHex } from '../../core/bytes.ts';
 import { CERTIFICATE_BYTES_MAX, CHAIN_CERTIFICATES_MAX } from './limits.ts';
 import {
   TAG,
@@ -102,9 +102,8 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const [v3] = childrenOf(expectTag(version, contextTag(0)));
   if (smallNaturalOf(v3) !== 2) refuse('ENDORSEMENT_MALFORMED', 'a certificate is not version 3');
   // RFC 5280 section 4.1.1.2: both algorithm fields MUST be the same.
-  if (toHex(algorithm?.whole ?? new Uint8Array()) !== toHex(members[1]!.whole)) {
-    refuse('ENDORSEMENT_MALFORMED', 'a certificate names two signature algorithms');
-  }
+  const same = equalBytes(algorithm?.whole ?? new Uint8Array(), members[1]!.whole);
+  check(same, 'ENDORSEMENT_MALFORMED', 'a certificate names two signature algorithms');
   const [notBefore, notAfter] = sequenceOf(validity);
   const extensions = extensionsOf(rest.find(({ tag }) => tag === contextTag(3)));
   const usage = extensions.get(OID_KEY_USAGE);

@@ -43,8 +43,11 @@ function expectNoCritical(field: Der | undefined): void {
 }
 
 function decode(der: Uint8Array): Crl {
-  const { signed, inner } = signedOf(readDer(der));
-  const [version, , issuer, thisUpdate, nextUpdate, ...rest] = inner;
+  const { signed, members, inner } = signedOf(readDer(der));
+  const [version, algorithm, issuer, thisUpdate, nextUpdate, ...rest] = inner;
+  // RFC 5280 section 5.1.1.2: both algorithm fields MUST be the same.
+  const same = equalBytes(algorithm?.whole ?? new Uint8Array(), members[1]!.whole);
+  check(same, 'CRL_MALFORMED', 'a CRL names two signature algorithms');
   if (smallNaturalOf(version) !== 1) refuse('CRL_MALFORMED', 'a CRL is not version 2');
   const entries = rest[0]?.tag === TAG.sequence ? sequenceOf(rest[0]) : [];
   expectNoCritical(rest.find(({ tag }) => tag === contextTag(0)));
