@@ -152,6 +152,16 @@ describe('between types', () => {
     expect(codeOf(ask('amd-sev-snp', { evidence }))).toBe('EVIDENCE_BINDING');
   });
 
+  it('45 a simulated statement bound to a run that asked for hardware', () => {
+    const statement = signSimulated(
+      MEASUREMENT,
+      bindingOf(claimsOf('amd-sev-snp')).reportData,
+      simulator.privateKey,
+    );
+    const result = ask('amd-sev-snp', { evidence: { tee: 'simulated', statement } });
+    expect(codeOf(result)).toBe('EVIDENCE_BINDING');
+  });
+
   it('49 simulated evidence to a policy of hardware alone', () => {
     const policy = { references: [snpTwin().reference] };
     expect(codeOf(ask('simulated', { policy }))).toBe('EVIDENCE_SIMULATED');

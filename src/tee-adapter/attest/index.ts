@@ -1,0 +1,11 @@
+/** Making evidence: SEV-SNP and TDX through configfs-tsm, Nitro through a helper, simulated. */
+export type { Attester } from './attester.ts';
+export { snpAttester, tdxAttester } from './linux.ts';
+export type { SnpAttesterOptions, TdxAttesterOptions } from './linux.ts';
+export { nitroAttester, nsmHelper } from './nsm.ts';
+export type { Nsm } from './nsm.ts';
+export { simulatedAttester } from './simulated.ts';
+export type { SimulatedOptions } from './simulated.ts';
+export { TSM_ROOT } from './tsm.ts';
+export { nodeTsmIo } from './tsm-io.ts';
+export type { TsmIo } from './tsm-io.ts';
