@@ -1,4 +1,5 @@
 import { equalBytes } from '../../core/bytes.ts';
+import { expect } from '../../core/errors.ts';
 import { KEY_USAGE, type Certificate } from './certificate.ts';
 import { check } from './refuse.ts';
 import { isSignedBy, type SignatureAlgorithm } from './signed.ts';
@@ -42,7 +43,7 @@ export function expectChain(
   rules: ChainRules,
   nowMs: number,
 ): void {
-  check(chain.length >= 2, 'ENDORSEMENT_CHAIN', 'a certificate chain has no issuer');
+  expect(chain.length >= 2, 'a certificate chain is a leaf and its issuers');
   const pinned = equalBytes(chain[chain.length - 1]!.der, root.der);
   check(pinned, 'ENDORSEMENT_ROOT', 'a certificate chain does not end in the pinned root');
   chain.forEach((certificate, i) => {
