@@ -3,7 +3,7 @@ import type { Binding } from '../binding.ts';
 import type { EvidenceOf } from '../verify/index.ts';
 
 /** Makes evidence about the process it runs in (RFC 9334: the attesting environment). */
-export interface Attester<T extends TeeType = TeeType> {
+export interface Attester<T extends TeeType> {
   readonly tee: T;
   /**
    * @throws ParleyError ATTESTER_UNAVAILABLE when this machine cannot make such evidence;
@@ -11,3 +11,6 @@ export interface Attester<T extends TeeType = TeeType> {
    */
   attest(binding: Binding): Promise<EvidenceOf<T>>;
 }
+
+/** An attester of whichever type. */
+export type AnyAttester = { readonly [T in TeeType]: Attester<T> }[TeeType];

@@ -1,5 +1,5 @@
 /** Making evidence: SEV-SNP and TDX through configfs-tsm, Nitro through a helper, simulated. */
-export type { Attester } from './attester.ts';
+export type { AnyAttester, Attester } from './attester.ts';
 export { snpAttester, tdxAttester } from './linux.ts';
 export type { SnpAttesterOptions, TdxAttesterOptions } from './linux.ts';
 export { nitroAttester, nsmHelper } from './nsm.ts';
