@@ -42,6 +42,19 @@ interface Exports {
     scratch: number,
   ): void;
   countOnCurve(points: number, n: number, elements: number, scratch: number): number;
+  multiply(
+    ...addresses: [
+      out: number,
+      scalar: number,
+      points: number,
+      n: number,
+      xs: number,
+      zs: number,
+      partial: number,
+      scratch: number,
+    ]
+  ): number;
+  mulLimbs(out: number, a: number, b: number, squared: number): void;
   fieldEach(
     ...addresses: [
       out: number,
@@ -63,7 +76,9 @@ const kernel = loadKernel<Exports>('curve25519', [
   'hashEach',
   'mapToCurve',
   'countOnCurve',
+  'multiply',
   'fieldEach',
+  'mulLimbs',
 ]);
 
 /** Items of one length, side by side. */
@@ -155,7 +170,49 @@ export function countOnCurve(points: Uint8Array): number {
   });
 }
 
-const FIELD_OPS = { add: 0, sub: 1, mul: 2, square: 3, invert: 4, legendre: 5 } as const;
+/** What {@link multiplyPoints} returns. */
+export interface Products {
+  /** u-coordinates of ELEMENT_BYTES, canonical, in the order of the points. */
+  readonly us: Uint8Array;
+  /** How many of them are zero: their points have low order. */
+  readonly zeros: number;
+}
+
+/**
+ * X25519 (RFC 7748, section 5) of one scalar and n points: ignores bit 255 of a u-coordinate, takes
+ * a non-canonical one modulo p and computes on the twist, too.
+ *
+ * Constant shape: no branch and no address depends on the scalar or on a point.
+ * Cost: about one ladder for every four points, and one inversion for all.
+ *
+ * @param scalar - ELEMENT_BYTES, clamped.
+ */
+export function multiplyPoints(scalar: Uint8Array, points: Uint8Array): Products {
+  const n = points.length / ELEMENT_BYTES;
+  expect(Number.isInteger(n) && scalar.length === ELEMENT_BYTES, 'a scalar and points of 32 bytes');
+  expect((scalar[0]! & 7) === 0 && scalar[31]! >> 6 === 1, 'the scalar is clamped');
+  return kernel.run((arena) => {
+    const scratch = arena.alloc(kernel.fn.scratchBytes());
+    const elements = kernel.fn.elementBytes(n);
+    const [xs, zs, partial] = [arena.alloc(elements), arena.alloc(elements), arena.alloc(elements)];
+    const out = arena.alloc(points.length);
+    const [key, us] = [arena.put(scalar), arena.put(points)];
+    const zeros = kernel.fn.multiply(out, key, us, n, xs, zs, partial, scratch);
+    return { us: arena.get(out, points.length), zeros };
+  });
+}
+
+const FIELD_OPS = {
+  add: 0,
+  sub: 1,
+  mul: 2,
+  square: 3,
+  invert: 4,
+  legendre: 5,
+  sumTimesDifference: 6,
+  squareOfDifference: 7,
+  addMultiple: 8,
+} as const;
 
 /** An operation of {@link fieldEach}. */
 export type FieldOp = keyof typeof FIELD_OPS;
@@ -176,5 +233,24 @@ export function fieldEach(op: FieldOp, a: Uint8Array, b: Uint8Array = a): Uint8A
     const left = arena.put(a);
     kernel.fn.fieldEach(out, FIELD_OPS[op], left, arena.put(b), n, x, y, scratch);
     return arena.get(out, a.length);
+  });
+}
+
+/** Limbs of an element inside the kernel, and elements side by side. */
+export const LIMBS = 20;
+export const LANES = 4;
+
+/**
+ * a b, or a^2 without `b`, of LANES elements given limb by limb as the kernel holds them: limb i of
+ * element e at 8 (i >> 1) + 2 e + (i & 1). For the tests of the bounds in assembly/field.ts.
+ */
+export function mulLimbs(a: Int16Array, b?: Int16Array): Int16Array {
+  expect(a.length === LIMBS * LANES && (b ?? a).length === a.length, 'four elements of 20 limbs');
+  const bytes = (limbs: Int16Array) => new Uint8Array(limbs.buffer, limbs.byteOffset, 2 * a.length);
+  return kernel.run((arena) => {
+    const out = arena.alloc(2 * a.length);
+    const left = arena.put(bytes(a));
+    kernel.fn.mulLimbs(out, left, arena.put(bytes(b ?? a)), b === undefined ? 1 : 0);
+    return new Int16Array(arena.get(out, 2 * a.length).buffer);
   });
 }

@@ -1,252 +1,392 @@
-// GF(2^255 - 19), four elements side by side.
+// GF(p), p = 2^255 - 19, four elements side by side, on 16-bit multipliers.
 //
-// An element vector is ten v128 values (FE = 160 bytes); 32-bit lane e of value i is limb i of
-// element e. Limbs are unsigned in radix 2^25.5: limb i has weight 2^ceil(25.5 i), so even limbs
-// hold 26 bits and odd limbs 25. "Reduced" means every limb is below 2^26 + 2^15 (even) or
-// 2^25 + 2^15 (odd); every function here takes reduced elements and leaves reduced elements.
+// An element is 20 signed limbs of radix 2^13; 2^260 = 608 modulo p folds the upper half of a product.
+// A vector of four elements is ten v128 values (FE = 160 bytes): 32-bit lane e of value m holds
+// limbs 2m (low half) and 2m + 1 (high half) of element e, so that one i32x4.dot_i16x8_s adds two
+// products in each of the four lanes.
+//
+// Bounds. "Reduced": no limb is above 4865 in absolute value; what mul, square, smallMul and the
+// readers of codec.ts leave. "Sum": none is above 9730; what add and sub make of reduced elements.
+// mul and square take sums. With M = 9730^2 the product of two limbs, column k of a product is at
+// most (k + 1) M for k < 20, column k + 20 at most (19 - k) M, and column k with its fold (`keep`)
+// at most (k + 1) M + 608 2^15 + 4864 ((20 - k) M / 2^16 + 2) < 1.922e9. The carries of `settle`
+// add at most 2^18, and 608 2^18 to column 0, which is the smallest: all stay below 2^31.
 // No branch and no address depends on a value.
 
 /** Bytes of a vector of four elements. */
 export const FE: usize = 160;
 
-const MASK26: u64 = 0x3ffffff;
-const MASK25: u64 = 0x1ffffff;
+/** 2^260 modulo p. */
+const WRAP: i32 = 608;
+/** The low 13 bits. */
+const LOW: i32 = 0x1fff;
+/**
+ * What each column is given before carrying and each limb gives back after it: about half of 2^13,
+ * so that limbs come out on both sides of 0, and a multiple that `keep` has for nothing.
+ */
+const BIAS: i32 = 8 * WRAP;
 
-@inline
-export function get(a: usize, i: usize): v128 {
-  return v128.load(a + (i << 4));
+/** The operand of `spread`: (b_0, 0), (b_1, b_0), … (b_19, b_18), (0, b_19). */
+const B: usize = memory.data(16 * 21, 16);
+/** Columns 0 to 38 of a product. */
+const C: usize = memory.data(16 * 39, 16);
+
+/** Forgets the last product. */
+export function forget(): void {
+  memory.fill(B, 0, 16 * 21);
+  memory.fill(C, 0, 16 * 39);
 }
 
 @inline
-export function put(a: usize, i: usize, x: v128): void {
-  v128.store(a + (i << 4), x);
-}
-
-/** 32x32 to 64-bit products of lanes 0, 1 (low) or 2, 3 (high). */
-@inline
-function mul2(high: bool, x: v128, y: v128): v128 {
-  if (high) return i64x2.extmul_high_i32x4_u(x, y);
-  return i64x2.extmul_low_i32x4_u(x, y);
+export function get(a: usize, i: i32): v128 {
+  return v128.load(a + (<usize>i << 4));
 }
 
 @inline
-function times19(x: v128): v128 {
-  return i32x4.mul(x, i32x4.splat(19));
+export function put(a: usize, i: i32, x: v128): void {
+  v128.store(a + (<usize>i << 4), x);
 }
 
 @inline
-function twice(x: v128): v128 {
-  return i32x4.shl(x, 1);
+function plus(x: v128, y: v128): v128 {
+  return i32x4.add(x, y);
 }
 
-/** Sum of ten products: one column of a schoolbook product folded at 2^255 = 19. */
 @inline
-function dot10(
-  h: bool,
-  a0: v128, a1: v128, a2: v128, a3: v128, a4: v128,
-  a5: v128, a6: v128, a7: v128, a8: v128, a9: v128,
-  b0: v128, b1: v128, b2: v128, b3: v128, b4: v128,
-  b5: v128, b6: v128, b7: v128, b8: v128, b9: v128,
-): v128 {
-  const s0 = i64x2.add(mul2(h, a0, b0), mul2(h, a1, b1));
-  const s1 = i64x2.add(mul2(h, a2, b2), mul2(h, a3, b3));
-  const s2 = i64x2.add(mul2(h, a4, b4), mul2(h, a5, b5));
-  const s3 = i64x2.add(mul2(h, a6, b6), mul2(h, a7, b7));
-  const s4 = i64x2.add(mul2(h, a8, b8), mul2(h, a9, b9));
-  return i64x2.add(i64x2.add(i64x2.add(s0, s1), i64x2.add(s2, s3)), s4);
+function dot(x: v128, y: v128): v128 {
+  return i32x4.dot_i16x8_s(x, y);
 }
 
-/** Sum of six products, a column of a square. */
+/** Low halves of `even`, high halves of `odd`. */
 @inline
-function dot6(
-  h: bool,
-  a0: v128, a1: v128, a2: v128, a3: v128, a4: v128, a5: v128,
-  b0: v128, b1: v128, b2: v128, b3: v128, b4: v128, b5: v128,
-): v128 {
-  const s0 = i64x2.add(mul2(h, a0, b0), mul2(h, a1, b1));
-  const s1 = i64x2.add(mul2(h, a2, b2), mul2(h, a3, b3));
-  const s2 = i64x2.add(mul2(h, a4, b4), mul2(h, a5, b5));
-  return i64x2.add(i64x2.add(s0, s1), s2);
+function halves(even: v128, odd: v128): v128 {
+  return v128.shuffle<i16>(even, odd, 0, 9, 2, 11, 4, 13, 6, 15);
 }
 
-/** Sum of five products, a column of a square. */
+/** Halves changed round. */
 @inline
-function dot5(
-  h: bool,
-  a0: v128, a1: v128, a2: v128, a3: v128, a4: v128,
-  b0: v128, b1: v128, b2: v128, b3: v128, b4: v128,
-): v128 {
-  const s0 = i64x2.add(mul2(h, a0, b0), mul2(h, a1, b1));
-  const s1 = i64x2.add(mul2(h, a2, b2), mul2(h, a3, b3));
-  return i64x2.add(i64x2.add(s0, s1), mul2(h, a4, b4));
+function turned(x: v128): v128 {
+  return v128.swizzle(x, i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
 }
 
-/** Times 19 in 64-bit lanes. */
+/** Lays out limbs 2m and 2m + 1 of `b`; `before` is value m - 1. Returns value m. */
 @inline
-function times19wide(x: v128): v128 {
-  return i64x2.add(i64x2.add(i64x2.shl(x, 4), i64x2.shl(x, 1)), x);
+function lay(m: i32, b: usize, before: v128): v128 {
+  const x = get(b, m);
+  put(B, 2 * m, halves(x, before));
+  put(B, 2 * m + 1, turned(x));
+  return x;
+}
+
+/** Lays `b` out in B as the second operand of the products that follow. */
+@inline
+function spread(b: usize): void {
+  const nought = i32x4.splat(0);
+  let x = lay(0, b, nought);
+  x = lay(1, b, x);
+  x = lay(2, b, x);
+  x = lay(3, b, x);
+  x = lay(4, b, x);
+  x = lay(5, b, x);
+  x = lay(6, b, x);
+  x = lay(7, b, x);
+  x = lay(8, b, x);
+  x = lay(9, b, x);
+  put(B, 20, halves(nought, x));
+}
+
+/** c + d · B_t. A B_t past 20 holds no limb. */
+@inline
+function term(c: v128, d: v128, t: i32): v128 {
+  if (t > 20) return c;
+  return plus(c, dot(d, get(B, t)));
 }
 
 /**
- * Carries ten 64-bit columns at `c` in place, columns below 2^63. Two chains run side by side
- * (0 to 5 and 5 to 0); the last two carries bring limbs 1 and 6 back below 2^25 + 2^15.
+ * Stores column k. Upper columns are stored as they are, and before the lower ones. A lower one gets
+ * the upper one of k + 20 folded in 608-fold, in 16-bit halves: the low half of column k + 20,
+ * signed, times 608, and the high half of k + 19 times 608 2^(16 - 13). Of the 0x18000 added to that,
+ * 0x8000 rounds to the nearest high half and 0x10000 is the bias.
  */
 @inline
-function carry(c: usize): void {
-  const m26 = i64x2.splat(MASK26);
-  const m25 = i64x2.splat(MASK25);
-  let h0 = get(c, 0), h1 = get(c, 1), h2 = get(c, 2), h3 = get(c, 3), h4 = get(c, 4);
-  let h5 = get(c, 5), h6 = get(c, 6), h7 = get(c, 7), h8 = get(c, 8), h9 = get(c, 9);
-  h1 = i64x2.add(h1, i64x2.shr_u(h0, 26)); h0 = v128.and(h0, m26);
-  h6 = i64x2.add(h6, i64x2.shr_u(h5, 25)); h5 = v128.and(h5, m25);
-  h2 = i64x2.add(h2, i64x2.shr_u(h1, 25)); h1 = v128.and(h1, m25);
-  h7 = i64x2.add(h7, i64x2.shr_u(h6, 26)); h6 = v128.and(h6, m26);
-  h3 = i64x2.add(h3, i64x2.shr_u(h2, 26)); h2 = v128.and(h2, m26);
-  h8 = i64x2.add(h8, i64x2.shr_u(h7, 25)); h7 = v128.and(h7, m25);
-  h4 = i64x2.add(h4, i64x2.shr_u(h3, 25)); h3 = v128.and(h3, m25);
-  h9 = i64x2.add(h9, i64x2.shr_u(h8, 26)); h8 = v128.and(h8, m26);
-  h5 = i64x2.add(h5, i64x2.shr_u(h4, 26)); h4 = v128.and(h4, m26);
-  h0 = i64x2.add(h0, times19wide(i64x2.shr_u(h9, 25))); h9 = v128.and(h9, m25);
-  h6 = i64x2.add(h6, i64x2.shr_u(h5, 25)); h5 = v128.and(h5, m25);
-  h1 = i64x2.add(h1, i64x2.shr_u(h0, 26)); h0 = v128.and(h0, m26);
-  put(c, 0, h0); put(c, 1, h1); put(c, 2, h2); put(c, 3, h3); put(c, 4, h4);
-  put(c, 5, h5); put(c, 6, h6); put(c, 7, h7); put(c, 8, h8); put(c, 9, h9);
+function keep(k: i32, c: v128): void {
+  if (k == 0) {
+    const lower = v128.and(get(C, 20), i32x4.splat(0xffff));
+    c = plus(plus(c, i32x4.splat(BIAS)), dot(lower, i32x4.splat(WRAP)));
+  } else if (k < 20) {
+    const lower = k < 19 ? get(C, k + 20) : i32x4.splat(0);
+    const upper = plus(get(C, k + 19), i32x4.splat(0x18000));
+    c = plus(c, dot(halves(lower, upper), i32x4.splat(WRAP | (BIAS << 16))));
+  }
+  put(C, k, c);
 }
 
-/** Puts the even 32-bit lanes of both halves of the columns back side by side. */
 @inline
-function pack(out: usize, c: usize): void {
-  for (let i: usize = 0; i < FE; i += 16) {
-    const lanes = v128.shuffle<i32>(v128.load(c + i), v128.load(c + FE + i), 0, 2, 4, 6);
-    v128.store(out + i, lanes);
-  }
+function low(x: v128): v128 {
+  return v128.and(x, i32x4.splat(LOW));
+}
+
+@inline
+function over(x: v128): v128 {
+  return i32x4.shr_s(x, 13);
+}
+
+/** Puts limbs 2m and 2m + 1 back side by side; 13 bits each and BIAS too large. */
+@inline
+function pack(out: usize, m: i32, even: v128, odd: v128): void {
+  const both = halves(even, i32x4.shl(odd, 16));
+  put(out, m, i16x8.sub(v128.and(both, i16x8.splat(<i16>LOW)), i16x8.splat(<i16>BIAS)));
+}
+
+/** As `pack`, where the odd limb has had its carries and may be one past 13 bits either way. */
+@inline
+function packLast(out: usize, m: i32, even: v128, odd: v128): void {
+  const both = halves(low(even), i32x4.shl(odd, 16));
+  put(out, m, i16x8.sub(both, i16x8.splat(<i16>BIAS)));
 }
 
 /**
- * Columns of one half of a product. Even columns take odd-by-odd products twice, because
- * 2 ceil(25.5 i) is one more than the weight of the column for odd i. The largest, column 0, is
- * below 125 * 2^52 * (1 + 2^-10)^2 < 2^59.
+ * Carries columns 0 to 19 to a reduced element, in two chains side by side: 17 to 19, then 0 to 9,
+ * and 7 to 9, then 10 to 19. When a chain comes to limbs that were carried before, those hold 13
+ * bits: the carry out of the first is below 2^6, out of the second at most 1, and the third keeps it.
  */
-@inline
-function mulHalf(h: bool, c: usize, a: usize, b: usize): void {
-  const f0 = get(a, 0), f1 = get(a, 1), f2 = get(a, 2), f3 = get(a, 3), f4 = get(a, 4);
-  const f5 = get(a, 5), f6 = get(a, 6), f7 = get(a, 7), f8 = get(a, 8), f9 = get(a, 9);
-  const g0 = get(b, 0), g1 = get(b, 1), g2 = get(b, 2), g3 = get(b, 3), g4 = get(b, 4);
-  const g5 = get(b, 5), g6 = get(b, 6), g7 = get(b, 7), g8 = get(b, 8), g9 = get(b, 9);
-  const d1 = twice(f1), d3 = twice(f3), d5 = twice(f5), d7 = twice(f7), d9 = twice(f9);
-  const n1 = times19(g1), n2 = times19(g2), n3 = times19(g3), n4 = times19(g4);
-  const n5 = times19(g5), n6 = times19(g6), n7 = times19(g7), n8 = times19(g8);
-  const n9 = times19(g9);
-  put(c, 0, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9,
-    g0, n9, n8, n7, n6, n5, n4, n3, n2, n1));
-  put(c, 1, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9,
-    g1, g0, n9, n8, n7, n6, n5, n4, n3, n2));
-  put(c, 2, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9,
-    g2, g1, g0, n9, n8, n7, n6, n5, n4, n3));
-  put(c, 3, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9,
-    g3, g2, g1, g0, n9, n8, n7, n6, n5, n4));
-  put(c, 4, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9,
-    g4, g3, g2, g1, g0, n9, n8, n7, n6, n5));
-  put(c, 5, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9,
-    g5, g4, g3, g2, g1, g0, n9, n8, n7, n6));
-  put(c, 6, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9,
-    g6, g5, g4, g3, g2, g1, g0, n9, n8, n7));
-  put(c, 7, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9,
-    g7, g6, g5, g4, g3, g2, g1, g0, n9, n8));
-  put(c, 8, dot10(h, f0, d1, f2, d3, f4, d5, f6, d7, f8, d9,
-    g8, g7, g6, g5, g4, g3, g2, g1, g0, n9));
-  put(c, 9, dot10(h, f0, f1, f2, f3, f4, f5, f6, f7, f8, f9,
-    g9, g8, g7, g6, g5, g4, g3, g2, g1, g0));
-}
-
-/** Columns of one half of a square; the same bounds as mulHalf. */
-@inline
-function squareHalf(h: bool, c: usize, a: usize): void {
-  const f0 = get(a, 0), f1 = get(a, 1), f2 = get(a, 2), f3 = get(a, 3), f4 = get(a, 4);
-  const f5 = get(a, 5), f6 = get(a, 6), f7 = get(a, 7), f8 = get(a, 8), f9 = get(a, 9);
-  const d0 = twice(f0), d1 = twice(f1), d2 = twice(f2), d3 = twice(f3), d4 = twice(f4);
-  const d5 = twice(f5), d6 = twice(f6), d7 = twice(f7);
-  // Four times an odd limb: once for symmetry and once for odd-by-odd.
-  const q1 = twice(d1), q3 = twice(d3), q5 = twice(d5), q7 = twice(d7);
-  const n5 = times19(f5), n6 = times19(f6), n7 = times19(f7), n8 = times19(f8);
-  const n9 = times19(f9), m5 = twice(n5), m7 = twice(n7), m9 = twice(n9);
-  put(c, 0, dot6(h, f0, q1, d2, q3, d4, f5, f0, n9, n8, n7, n6, m5));
-  put(c, 1, dot5(h, d0, d2, d3, d4, d5, f1, n9, n8, n7, n6));
-  put(c, 2, dot6(h, d0, d1, q3, d4, q5, f6, f2, f1, n9, n8, n7, n6));
-  put(c, 3, dot5(h, d0, d1, d4, d5, d6, f3, f2, n9, n8, n7));
-  put(c, 4, dot6(h, d0, q1, f2, q5, d6, f7, f4, f3, f2, n9, n8, m7));
-  put(c, 5, dot5(h, d0, d1, d2, d6, d7, f5, f4, f3, n9, n8));
-  put(c, 6, dot6(h, d0, q1, d2, d3, q7, f8, f6, f5, f4, f3, n9, n8));
-  put(c, 7, dot5(h, d0, d1, d2, d3, twice(f8), f7, f6, f5, f4, n9));
-  put(c, 8, dot6(h, d0, q1, d2, q3, f4, f9, f8, f7, f6, f5, f4, m9));
-  put(c, 9, dot5(h, d0, d1, d2, d3, d4, f9, f8, f7, f6, f5));
-}
-
-/** out = a b. `scratch` is 2 FE; out may be a or b. */
-export function mul(out: usize, a: usize, b: usize, scratch: usize): void {
-  mulHalf(false, scratch, a, b);
-  mulHalf(true, scratch + FE, a, b);
-  carry(scratch);
-  carry(scratch + FE);
-  pack(out, scratch);
-}
-
-/** out = a^(2^n), n at least 1. `scratch` is 2 FE; out may be a. */
-export function squareTimes(out: usize, a: usize, n: i32, scratch: usize): void {
-  let from = a;
-  for (let i = 0; i < n; i++) {
-    squareHalf(false, scratch, from);
-    squareHalf(true, scratch + FE, from);
-    carry(scratch);
-    carry(scratch + FE);
-    pack(out, scratch);
-    from = out;
-  }
-}
-
-/** One parallel carry in 32-bit lanes: limbs below 2^28 become reduced. */
 @inline
 function settle(out: usize): void {
-  const m26 = i32x4.splat(<i32>MASK26);
-  const m25 = i32x4.splat(<i32>MASK25);
-  let over = times19(i32x4.shr_u(get(out, 9), 25));
-  for (let i: usize = 0; i < 10; i += 2) {
-    const even = get(out, i);
-    const odd = get(out, i + 1);
-    put(out, i, i32x4.add(v128.and(even, m26), over));
-    put(out, i + 1, i32x4.add(v128.and(odd, m25), i32x4.shr_u(even, 26)));
-    over = i32x4.shr_u(odd, 25);
+  let a = get(C, 17), b = get(C, 7);
+  const c17 = low(a), c7 = low(b);
+  a = plus(get(C, 18), over(a)); b = plus(get(C, 8), over(b));
+  const c18 = low(a), c8 = low(b);
+  a = plus(get(C, 19), over(a)); b = plus(get(C, 9), over(b));
+  const c19 = low(a), c9 = low(b);
+  a = plus(get(C, 0), i32x4.mul(over(a), i32x4.splat(WRAP))); b = plus(get(C, 10), over(b));
+  let c = plus(get(C, 1), over(a)), d = plus(get(C, 11), over(b));
+  pack(out, 0, a, c); pack(out, 5, b, d);
+  a = plus(get(C, 2), over(c)); b = plus(get(C, 12), over(d));
+  c = plus(get(C, 3), over(a)); d = plus(get(C, 13), over(b));
+  pack(out, 1, a, c); pack(out, 6, b, d);
+  a = plus(get(C, 4), over(c)); b = plus(get(C, 14), over(d));
+  c = plus(get(C, 5), over(a)); d = plus(get(C, 15), over(b));
+  pack(out, 2, a, c); pack(out, 7, b, d);
+  a = plus(get(C, 6), over(c)); b = plus(get(C, 16), over(d));
+  c = plus(c7, over(a)); d = plus(c17, over(b));
+  pack(out, 3, a, c); pack(out, 8, b, d);
+  a = plus(c8, over(c)); b = plus(c18, over(d));
+  packLast(out, 4, a, plus(c9, over(a))); packLast(out, 9, b, plus(c19, over(b)));
+}
+
+/** Column k of a times B: the sum of (a_2m, a_2m+1) · B_(k - 2m). `am` is value m of a. */
+@inline
+function column(
+  k: i32,
+  a0: v128, a1: v128, a2: v128, a3: v128, a4: v128,
+  a5: v128, a6: v128, a7: v128, a8: v128, a9: v128,
+): void {
+  let c = a0;
+  if (k < 20) {
+    c = dot(a0, get(B, k));
+    if (k >= 2) c = term(c, a1, k - 2);
+    if (k >= 4) c = term(c, a2, k - 4);
+    if (k >= 6) c = term(c, a3, k - 6);
+    if (k >= 8) c = term(c, a4, k - 8);
+    if (k >= 10) c = term(c, a5, k - 10);
+    if (k >= 12) c = term(c, a6, k - 12);
+    if (k >= 14) c = term(c, a7, k - 14);
+    if (k >= 16) c = term(c, a8, k - 16);
+    if (k >= 18) c = term(c, a9, k - 18);
+  } else {
+    c = dot(a9, get(B, k - 18));
+    c = term(c, a8, k - 16);
+    c = term(c, a7, k - 14);
+    c = term(c, a6, k - 12);
+    c = term(c, a5, k - 10);
+    c = term(c, a4, k - 8);
+    c = term(c, a3, k - 6);
+    c = term(c, a2, k - 4);
+    c = term(c, a1, k - 2);
+    c = term(c, a0, k);
+  }
+  keep(k, c);
+}
+
+/** Columns k, k + 1, k + 2, k + 3. */
+@inline
+function columns(
+  k: i32,
+  a0: v128, a1: v128, a2: v128, a3: v128, a4: v128,
+  a5: v128, a6: v128, a7: v128, a8: v128, a9: v128,
+): void {
+  column(k, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  column(k + 1, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  column(k + 2, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  if (k < 36) column(k + 3, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+}
+
+/** out = a b, reduced; a and b may be sums, out may be either. */
+export function mul(out: usize, a: usize, b: usize): void {
+  spread(b);
+  const a0 = get(a, 0), a1 = get(a, 1), a2 = get(a, 2), a3 = get(a, 3), a4 = get(a, 4);
+  const a5 = get(a, 5), a6 = get(a, 6), a7 = get(a, 7), a8 = get(a, 8), a9 = get(a, 9);
+  columns(20, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(24, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(28, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(32, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(36, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  // The columns that `settle` begins with come first.
+  columns(16, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(8, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(0, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(4, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(12, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  settle(out);
+}
+
+/**
+ * Columns 4j to 4j + 3 of a square. Limbs i and k - i with i below k / 2 meet twice: the values m
+ * below j, doubled (`dm`), hold those i in pairs; `own` is the product with value j that is left.
+ */
+@inline
+function square4(
+  j: i32, a: usize,
+  d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, d6: v128, d7: v128, d8: v128,
+): void {
+  const x = get(a, j);
+  const k = 4 * j;
+  // a_2j^2
+  squareColumn(j, k, dot(v128.and(x, i32x4.splat(0xffff)), get(B, 2 * j)),
+    d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  // 2 a_2j a_2j+1
+  squareColumn(j, k + 1, dot(x, get(B, 2 * j + 1)), d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  // 2 a_2j a_2j+2 + a_2j+1^2
+  squareColumn(j, k + 2, dot(halves(i16x8.add(x, x), x), get(B, 2 * j + 2)),
+    d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  // 2 a_2j a_2j+3 + 2 a_2j+1 a_2j+2
+  if (j < 9) {
+    squareColumn(j, k + 3, dot(i16x8.add(x, x), get(B, 2 * j + 3)),
+      d0, d1, d2, d3, d4, d5, d6, d7, d8);
   }
 }
 
+@inline
+function squareColumn(
+  j: i32, k: i32, own: v128,
+  d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, d6: v128, d7: v128, d8: v128,
+): void {
+  let c = own;
+  if (j > 0) c = term(c, d0, k);
+  if (j > 1) c = term(c, d1, k - 2);
+  if (j > 2) c = term(c, d2, k - 4);
+  if (j > 3) c = term(c, d3, k - 6);
+  if (j > 4) c = term(c, d4, k - 8);
+  if (j > 5) c = term(c, d5, k - 10);
+  if (j > 6) c = term(c, d6, k - 12);
+  if (j > 7) c = term(c, d7, k - 14);
+  if (j > 8) c = term(c, d8, k - 16);
+  keep(k, c);
+}
+
+@inline
+function twice(a: usize, m: i32): v128 {
+  const x = get(a, m);
+  return i16x8.add(x, x);
+}
+
+/** out = a^2, reduced; a may be a sum, out may be a. */
+export function square(out: usize, a: usize): void {
+  spread(a);
+  const d0 = twice(a, 0), d1 = twice(a, 1), d2 = twice(a, 2), d3 = twice(a, 3), d4 = twice(a, 4);
+  const d5 = twice(a, 5), d6 = twice(a, 6), d7 = twice(a, 7), d8 = twice(a, 8);
+  square4(5, a, d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  square4(6, a, d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  square4(7, a, d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  square4(8, a, d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  square4(9, a, d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  square4(4, a, d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  square4(2, a, d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  square4(0, a, d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  square4(1, a, d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  square4(3, a, d0, d1, d2, d3, d4, d5, d6, d7, d8);
+  settle(out);
+}
+
+/** out = a^(2^n), n at least 1; out may be a. */
+export function squareTimes(out: usize, a: usize, n: i32): void {
+  square(out, a);
+  for (let i = 1; i < n; i++) square(out, out);
+}
+
+/** Column k of a + 2^13 high B + low B; `factor` is (low, high). */
+@inline
+function smallColumn(k: i32, a: usize, factor: v128): void {
+  const place = i32x4.splat(k & 1 ? 0x10000 : 1);
+  const c = plus(dot(get(B, k), factor), dot(get(a, k >> 1), place));
+  put(C, k, plus(c, i32x4.splat(BIAS)));
+}
+
+/**
+ * out = a + factor b, reduced; a is reduced and b may be a sum; 0 <= factor < 2^17, a constant.
+ * No column reaches 9730 (2^13 + 2^4) + 2^14, and column 0 with the last folded in 2^28.
+ */
+@inline
+export function smallMul(out: usize, a: usize, b: usize, factor: i32): void {
+  spread(b);
+  const both = i32x4.splat((factor & LOW) | ((factor >> 13) << 16));
+  smallColumn(0, a, both); smallColumn(1, a, both); smallColumn(2, a, both);
+  smallColumn(3, a, both); smallColumn(4, a, both); smallColumn(5, a, both);
+  smallColumn(6, a, both); smallColumn(7, a, both); smallColumn(8, a, both);
+  smallColumn(9, a, both); smallColumn(10, a, both); smallColumn(11, a, both);
+  smallColumn(12, a, both); smallColumn(13, a, both); smallColumn(14, a, both);
+  smallColumn(15, a, both); smallColumn(16, a, both); smallColumn(17, a, both);
+  smallColumn(18, a, both); smallColumn(19, a, both);
+  const last = dot(get(B, 20), both);
+  put(C, 0, plus(get(C, 0), i32x4.mul(last, i32x4.splat(WRAP))));
+  settle(out);
+}
+
+@inline
+function addSubAt(m: i32, sum: usize, difference: usize, a: usize, b: usize): void {
+  const x = get(a, m), y = get(b, m);
+  put(sum, m, i16x8.add(x, y));
+  put(difference, m, i16x8.sub(x, y));
+}
+
+/** a + b and a - b, sums of reduced elements; either may go where a or b is. */
+export function addSub(sum: usize, difference: usize, a: usize, b: usize): void {
+  addSubAt(0, sum, difference, a, b); addSubAt(1, sum, difference, a, b);
+  addSubAt(2, sum, difference, a, b); addSubAt(3, sum, difference, a, b);
+  addSubAt(4, sum, difference, a, b); addSubAt(5, sum, difference, a, b);
+  addSubAt(6, sum, difference, a, b); addSubAt(7, sum, difference, a, b);
+  addSubAt(8, sum, difference, a, b); addSubAt(9, sum, difference, a, b);
+}
+
+/** out = a + b, a sum of reduced elements. */
 export function add(out: usize, a: usize, b: usize): void {
-  for (let i: usize = 0; i < 10; i++) put(out, i, i32x4.add(get(a, i), get(b, i)));
-  settle(out);
+  for (let m = 0; m < 10; m++) put(out, m, i16x8.add(get(a, m), get(b, m)));
 }
 
-/** out = a - b, as a + 2p - b limb by limb, which is never negative for a reduced b. */
+/** out = a - b, a sum of reduced elements. */
 export function sub(out: usize, a: usize, b: usize): void {
-  const even = i32x4.splat(0x7fffffe);
-  const odd = i32x4.splat(0x3fffffe);
-  put(out, 0, i32x4.sub(i32x4.add(get(a, 0), i32x4.splat(0x7ffffda)), get(b, 0)));
-  put(out, 1, i32x4.sub(i32x4.add(get(a, 1), odd), get(b, 1)));
-  for (let i: usize = 2; i < 10; i += 2) {
-    put(out, i, i32x4.sub(i32x4.add(get(a, i), even), get(b, i)));
-    put(out, i + 1, i32x4.sub(i32x4.add(get(a, i + 1), odd), get(b, i + 1)));
-  }
-  settle(out);
+  for (let m = 0; m < 10; m++) put(out, m, i16x8.sub(get(a, m), get(b, m)));
 }
 
-/** The same small constant, below 2^26, in all four elements. */
-export function constant(out: usize, value: u32): void {
-  put(out, 0, i32x4.splat(value));
-  for (let i: usize = 1; i < 10; i++) put(out, i, i32x4.splat(0));
+/** The same constant, below 2^25 in absolute value, in all four elements; reduced. */
+export function constant(out: usize, value: i32): void {
+  const high = (value + 0x1000) >> 13;
+  put(out, 0, i32x4.splat(((value - (high << 13)) & 0xffff) | (high << 16)));
+  for (let i = 1; i < 10; i++) put(out, i, i32x4.splat(0));
 }
 
-/** Lane by lane: where the 32-bit lane of `mask` is all ones a, where it is zero b. */
+@inline
+function selectAt(m: i32, out: usize, a: usize, b: usize, mask: v128): void {
+  put(out, m, v128.bitselect(get(a, m), get(b, m), mask));
+}
+
+/** Lane by lane: where the 32-bit lane at `masks` is all ones a, where it is zero b. */
 export function select(out: usize, a: usize, b: usize, masks: usize): void {
   const mask = v128.load(masks);
-  for (let i: usize = 0; i < 10; i++) put(out, i, v128.bitselect(get(a, i), get(b, i), mask));
+  selectAt(0, out, a, b, mask); selectAt(1, out, a, b, mask); selectAt(2, out, a, b, mask);
+  selectAt(3, out, a, b, mask); selectAt(4, out, a, b, mask); selectAt(5, out, a, b, mask);
+  selectAt(6, out, a, b, mask); selectAt(7, out, a, b, mask); selectAt(8, out, a, b, mask);
+  selectAt(9, out, a, b, mask);
 }
 
 export function copy(out: usize, a: usize): void {

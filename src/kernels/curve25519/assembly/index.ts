@@ -1,12 +1,13 @@
-import { isCanonical, oneMask, readPoint, readWide, write } from './codec';
-import { add, constant, FE, mul, select, squareTimes, sub } from './field';
+import { isCanonical, masksOf, readPoint, readWide, write } from './codec';
+import { add, constant, copy, FE, forget, mul, select, smallMul, square, sub } from './field';
+import { ladder, LADDER } from './ladder';
 import { invertMany, legendre } from './power';
 import { BLOCK, compress, initial, SCHEDULE } from './sha512';
 
 export const heapBase: usize = __heap_base;
 
 /** Montgomery coefficient J of curve25519, K = 1 (RFC 9380, section 6.7.1; RFC 7748, 4.1). */
-const J: u32 = 486662;
+const J: i32 = 486662;
 
 /** Bytes of scratch that every function below is given. */
 export function scratchBytes(): usize {
@@ -52,23 +53,18 @@ function vectors(n: usize): usize {
   return (n + 3) >> 2;
 }
 
-/** Address of limb 0 of element i. */
+/** Address of limbs 0 and 1 of element i. */
 @inline
 function lane(a: usize, i: usize): usize {
   return a + (i >> 2) * FE + ((i & 3) << 2);
 }
 
-/** Writes to `masks`, 16 bytes, all ones for each element of `fe` that is 1 and zero for others. */
-function onesOf(masks: usize, fe: usize, bytes: usize): void {
-  for (let k: usize = 0; k < 16; k += 4) store<u32>(masks + k, oneMask(fe + k, bytes));
-}
-
-/** out = x^3 + J x^2 + x. `scratch` is 2 FE, out is not x. */
-function curveEquation(out: usize, x: usize, j: usize, one: usize, scratch: usize): void {
+/** out = x^3 + J x^2 + x, reduced; x is reduced and not out. */
+function curveEquation(out: usize, x: usize, j: usize, one: usize): void {
   add(out, x, j);
-  mul(out, out, x, scratch);
+  mul(out, out, x);
   add(out, out, one);
-  mul(out, out, x, scratch);
+  mul(out, out, x);
 }
 
 /**
@@ -84,29 +80,28 @@ export function mapToCurve(
   out: usize, wide: usize, n: usize, denominators: usize, partial: usize, scratch: usize,
 ): void {
   const groups = vectors(n);
-  const j = scratch + 10 * FE, one = j + FE, x1 = one + FE, x2 = x1 + FE, g = x2 + FE;
-  const nought = g + FE, words = nought + FE, masks = words + 64;
+  const j = scratch + 6 * FE, minusJ = j + FE, one = minusJ + FE, x1 = one + FE, x2 = x1 + FE;
+  const g = x2 + FE, words = g + FE;
   constant(j, J);
+  constant(minusJ, -J);
   constant(one, 1);
-  constant(nought, 0);
   for (let i: usize = 0; i < n; i++) readWide(lane(denominators, i), wide + 48 * i, words);
   for (let i: usize = 0; i < groups; i++) {
     const d = denominators + i * FE;
-    squareTimes(d, d, 1, scratch);
-    add(d, d, d);
-    add(d, d, one);
+    square(d, d);
+    smallMul(d, one, d, 2);
   }
   invertMany(denominators, groups, partial, scratch);
   for (let i: usize = 0; i < groups; i++) {
-    mul(x1, denominators + i * FE, j, scratch);
-    sub(x2, x1, j); // -x1 - J once x1 is negated
-    sub(x1, nought, x1);
-    curveEquation(g, x1, j, one, scratch);
+    mul(x1, denominators + i * FE, minusJ);
+    sub(x2, minusJ, x1);
+    curveEquation(g, x1, j, one);
     legendre(g, g, scratch);
-    onesOf(masks, g, words);
-    select(denominators + i * FE, x1, x2, masks);
+    masksOf(words, g, 1);
+    select(denominators + i * FE, x1, x2, words);
   }
   for (let i: usize = 0; i < n; i++) write(out + 32 * i, lane(denominators, i));
+  forget();
 }
 
 /**
@@ -116,46 +111,101 @@ export function mapToCurve(
  */
 export function countOnCurve(points: usize, n: usize, elements: usize, scratch: usize): usize {
   const groups = vectors(n);
-  const j = scratch + 10 * FE, one = j + FE, g = one + FE, words = g + FE, masks = words + 64;
+  const j = scratch + 5 * FE, one = j + FE, g = one + FE, words = g + FE;
   constant(j, J);
   constant(one, 1);
   for (let i: usize = 0; i < n; i++) readPoint(lane(elements, i), points + 32 * i, words);
   let good: usize = 0;
   for (let i: usize = 0; i < groups; i++) {
-    curveEquation(g, elements + i * FE, j, one, scratch);
+    curveEquation(g, elements + i * FE, j, one);
     legendre(g, g, scratch);
-    onesOf(masks, g, words);
+    masksOf(words, g, 1);
     // Lanes past n hold 0, whose symbol is 0.
     for (let k: usize = 4 * i; k < min(n, 4 * i + 4); k++) {
-      good += isCanonical(points + 32 * k) & load<u32>(masks + ((k & 3) << 2));
+      good += isCanonical(points + 32 * k) & load<u32>(words + ((k & 3) << 2));
     }
   }
+  forget();
   return good;
 }
 
 /**
+ * X25519 of one clamped scalar, 32 bytes, and `n` points of 32 bytes (RFC 7748, section 5). `xs`,
+ * `zs` and `partial` are elementBytes(n) each, zero on entry. Returns how many results are zero.
+ *
+ * Where Z is 0 the RFC's X Z^(p - 2) is 0; so that one inversion can serve all points, those lanes
+ * take 0 / 1 instead.
+ */
+export function multiply(
+  out: usize, scalar: usize, points: usize, n: usize,
+  xs: usize, zs: usize, partial: usize, scratch: usize,
+): usize {
+  const groups = vectors(n);
+  const pair = scratch + LADDER, one = pair + 2 * FE, nought = one + FE, words = nought + FE;
+  constant(one, 1);
+  constant(nought, 0);
+  for (let i: usize = 0; i < n; i++) readPoint(lane(xs, i), points + 32 * i, words);
+  for (let i: usize = 0; i < groups; i++) {
+    const x = xs + i * FE, z = zs + i * FE;
+    ladder(pair, x, scalar, scratch);
+    masksOf(words, pair + FE, 0);
+    select(x, nought, pair, words);
+    select(z, one, pair + FE, words);
+  }
+  invertMany(zs, groups, partial, scratch);
+  let zeros: usize = 0;
+  for (let i: usize = 0; i < groups; i++) mul(xs + i * FE, xs + i * FE, zs + i * FE);
+  for (let i: usize = 0; i < n; i++) {
+    const at = out + 32 * i;
+    write(at, lane(xs, i));
+    const any = load<u64>(at) | load<u64>(at, 8) | load<u64>(at, 16) | load<u64>(at, 24);
+    zeros += <usize>(any == 0);
+  }
+  forget();
+  return zeros;
+}
+
+/**
  * Field operation `op` on `n` pairs of 32-byte elements, for the tests of the arithmetic that
- * everything above stands on: 0 add, 1 sub, 2 mul, 3 square, 4 invert, 5 Legendre symbol.
- * `x` and `y` are elementBytes(n) each, zero on entry. To invert, n is a multiple of four and no
- * element of `a` is 0.
+ * everything above stands on: 0 add, 1 sub, 2 mul, 3 square, 4 invert, 5 Legendre symbol,
+ * 6 (a + b)(a - b), 7 (a - b)^2, 8 a + 121665 b. `x` and `y` are elementBytes(n) each, zero on
+ * entry. To invert, n is a multiple of four and no element of `a` is 0.
  */
 export function fieldEach(
   out: usize, op: i32, a: usize, b: usize, n: usize, x: usize, y: usize, scratch: usize,
 ): void {
-  const words = scratch + 10 * FE;
+  const words = scratch + 6 * FE;
   for (let i: usize = 0; i < n; i++) {
     readPoint(lane(x, i), a + 32 * i, words);
     readPoint(lane(y, i), b + 32 * i, words);
   }
   const groups = vectors(n);
   if (op == 4) invertMany(x, groups, y, scratch);
-  for (let i: usize = 0; i < groups; i++) {
-    const p = x + i * FE, q = y + i * FE;
-    if (op == 0) add(p, p, q);
-    else if (op == 1) sub(p, p, q);
-    else if (op == 2) mul(p, p, q, scratch);
-    else if (op == 3) squareTimes(p, p, 1, scratch);
-    else if (op == 5) legendre(p, p, scratch);
-  }
+  for (let i: usize = 0; i < groups; i++) fieldVector(op, x + i * FE, y + i * FE, scratch);
   for (let i: usize = 0; i < n; i++) write(out + 32 * i, lane(x, i));
+  forget();
+}
+
+function fieldVector(op: i32, p: usize, q: usize, scratch: usize): void {
+  const sum = scratch, difference = scratch + FE;
+  add(sum, p, q);
+  sub(difference, p, q);
+  if (op == 0) copy(p, sum);
+  else if (op == 1) copy(p, difference);
+  else if (op == 2) mul(p, p, q);
+  else if (op == 3) square(p, p);
+  else if (op == 5) legendre(p, p, scratch);
+  else if (op == 6) mul(p, sum, difference);
+  else if (op == 7) square(p, difference);
+  else if (op == 8) smallMul(p, p, q, 121665);
+}
+
+/**
+ * out = a b of four elements given limb by limb, 20 signed 16-bit limbs an element, for tests at
+ * the bounds. With `squared`, a^2. The limbs of the result come back in the same form.
+ */
+export function mulLimbs(out: usize, a: usize, b: usize, squared: bool): void {
+  if (squared) square(out, a);
+  else mul(out, a, b);
+  forget();
 }
