@@ -1,9 +1,10 @@
-import type { KeyObject } from 'node:crypto';
 import { wipe } from '../../core/bytes.ts';
 import type { Channel } from '../../core/channel.ts';
 import { expect } from '../../core/errors.ts';
 import { breathe } from '../../core/progress.ts';
 import type { OnProgress } from '../../core/progress.ts';
+import { reveal } from '../../core/redacted.ts';
+import type { Redacted } from '../../core/redacted.ts';
 import type { Rng } from '../../core/rng.ts';
 import { ELEMENT_BYTES } from '../../kernels/curve25519/index.ts';
 import {
@@ -18,9 +19,9 @@ import {
 import type { SessionHashes } from './oprf-ecdh-steps.ts';
 import { KEY_BYTES, POINT_BYTES } from './types.ts';
 import type { Oprf } from './types.ts';
-import { importScalar, randomBlinding, randomScalar } from './x25519.ts';
+import { randomBlinding, randomScalar } from './x25519.ts';
 
-/** LOCAL. Points per event-loop turn: some 10 ms between two chances for sockets and timers. */
+/** LOCAL. Points per event-loop turn: some 5 ms between two chances for sockets and timers. */
 const POINTS_PER_TURN = 128;
 
 /**
@@ -107,13 +108,17 @@ async function receive(
     });
   };
 
-  for (const frame of frames) {
-    await ask(frame);
-    const due = frames[frame.index - FRAMES_AHEAD];
-    if (due !== undefined) await take(due);
+  try {
+    for (const frame of frames) {
+      await ask(frame);
+      const due = frames[frame.index - FRAMES_AHEAD];
+      if (due !== undefined) await take(due);
+    }
+    for (const frame of frames.slice(-FRAMES_AHEAD)) await take(frame);
+    return keys;
+  } finally {
+    wipe(reveal(blind), reveal(unblind));
   }
-  for (const frame of frames.slice(-FRAMES_AHEAD)) await take(frame);
-  return keys;
 }
 
 async function send(
@@ -125,9 +130,7 @@ async function send(
   onProgress?: OnProgress,
 ): Promise<Uint8Array> {
   const m = countOf(points);
-  const scalar = randomScalar(rng);
-  const key = importScalar(scalar);
-  wipe(scalar);
+  const key = randomScalar(rng);
   const meter = meterOf(receiverCount + m, onProgress);
   const keys = new Uint8Array(m * KEY_BYTES);
   let done = 0;
@@ -141,7 +144,7 @@ async function send(
     done = to;
   };
 
-  for (const frame of framesOf(receiverCount)) {
+  const answer = async (frame: Frame): Promise<void> => {
     const step = `blinded.${frame.index}`;
     const arriving = arrival(channel.recv(step, (frame.to - frame.from) * ELEMENT_BYTES));
     // S's own points fill the time it would wait; the receiver's come first, as it waits for them.
@@ -151,14 +154,19 @@ async function send(
       `evaluated.${frame.index}`,
       await evaluate(key, blinded, meter, () => `${channel.path}/${step}`),
     );
+  };
+  try {
+    for (const frame of framesOf(receiverCount)) await answer(frame);
+    await evaluateOwn(m);
+    return keys;
+  } finally {
+    wipe(reveal(key));
   }
-  await evaluateOwn(m);
-  return keys;
 }
 
 /** Raises one message of blinded elements to the key. @throws ParleyError PEER_BAD_ENCODING. */
 async function evaluate(
-  key: KeyObject,
+  key: Redacted<Uint8Array>,
   blinded: Uint8Array,
   meter: Meter,
   where: () => string,

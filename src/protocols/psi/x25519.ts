@@ -1,58 +1,30 @@
-import { createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
-import { concat, toBase64Url, wipe } from '../../core/bytes.ts';
-import { expect } from '../../core/errors.ts';
+import { Redacted, reveal } from '../../core/redacted.ts';
 import type { Rng } from '../../core/rng.ts';
-
-/** Bytes of a scalar and of a u-coordinate (RFC 7748, section 5). */
-export const X25519_BYTES = 32;
-
-/** PKCS #8 header of an X25519 private key (RFC 8410, section 7). */
-const PKCS8 = Uint8Array.from([
-  0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20,
-]);
-
-/** What node:crypto throws, by version, when the shared secret is all zeros. */
-const ALL_ZERO_CODES: readonly unknown[] = [
-  'ERR_OSSL_FAILED_DURING_DERIVATION',
-  'ERR_CRYPTO_OPERATION_FAILED',
-];
+import { ELEMENT_BYTES, multiplyPoints } from '../../kernels/curve25519/index.ts';
+import type { Products } from '../../kernels/curve25519/index.ts';
 
 /** Order of the prime-order subgroup (RFC 7748, section 4.1). */
 const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
 
-/** Imports a scalar once, so that many points can be multiplied by it. */
-export function importScalar(scalar: Uint8Array): KeyObject {
-  expect(scalar.length === X25519_BYTES, 'a scalar has 32 bytes');
-  const der = concat([PKCS8, scalar]);
-  const key = createPrivateKey({ key: Buffer.from(der.buffer), format: 'der', type: 'pkcs8' });
-  wipe(der);
-  return key;
-}
-
 /**
- * X25519 (RFC 7748, section 5) of the platform: clamps the scalar, ignores bit 255 of `u` and takes
- * a non-canonical `u` modulo p; who must refuse those looks first.
+ * Multiplies n u-coordinates by one scalar of {@link randomScalar} or {@link randomBlinding}: X25519
+ * (RFC 7748, section 5), which ignores bit 255 of a u-coordinate and takes a non-canonical one modulo
+ * p; who must refuse those looks first. A zero among the results is a point of low order (section
+ * 6.1), and is counted.
  *
- * Cost: measured by `bench/oprf.ts`; importing the point as a JWK is about a fifth of it, where a
- * DER import would more than double it.
- * @returns 32 bytes, or null when the result is all zeros: `u` has low order (section 6.1).
+ * Cost: measured by `bench/oprf.ts`; least per point for a multiple of four.
  */
-export function x25519(scalar: KeyObject, u: Uint8Array): Uint8Array | null {
-  expect(u.length === X25519_BYTES, 'a u-coordinate has 32 bytes');
-  const jwk = { kty: 'OKP', crv: 'X25519', x: toBase64Url(u) };
-  const publicKey = createPublicKey({ key: jwk, format: 'jwk' });
-  try {
-    return diffieHellman({ privateKey: scalar, publicKey });
-  } catch (error) {
-    if (ALL_ZERO_CODES.includes((error as { code?: unknown }).code)) return null;
-    throw error;
-  }
+export function x25519Each(scalar: Redacted<Uint8Array>, us: Uint8Array): Products {
+  return multiplyPoints(reveal(scalar), us);
 }
 
 /** A scalar as RFC 7748, section 5 decodes it: 8 s with s uniform in [2^251, 2^252). */
-export function randomScalar(rng: Rng): Uint8Array {
-  const scalar = rng(X25519_BYTES);
+export function randomScalar(rng: Rng): Redacted<Uint8Array> {
+  return new Redacted(clamped(rng));
+}
+
+function clamped(rng: Rng): Uint8Array {
+  const scalar = rng(ELEMENT_BYTES);
   scalar[0]! &= 0xf8;
   scalar[31] = (scalar[31]! & 0x7f) | 0x40;
   return scalar;
@@ -76,16 +48,14 @@ export function invertScalar(scalar: Uint8Array): Uint8Array | null {
 
 /** A fresh scalar and the scalar that undoes it. Draws 32 bytes, again in the null case above. */
 export function randomBlinding(rng: Rng): {
-  readonly blind: KeyObject;
-  readonly unblind: KeyObject;
+  readonly blind: Redacted<Uint8Array>;
+  readonly unblind: Redacted<Uint8Array>;
 } {
   for (;;) {
-    const scalar = randomScalar(rng);
+    const scalar = clamped(rng);
     const inverse = invertScalar(scalar);
     if (inverse === null) continue;
-    const keys = { blind: importScalar(scalar), unblind: importScalar(inverse) };
-    wipe(scalar, inverse);
-    return keys;
+    return { blind: new Redacted(scalar), unblind: new Redacted(inverse) };
   }
 }
 
@@ -104,5 +74,5 @@ function toBigInt(bytes: Uint8Array): bigint {
 }
 
 function toBytes(n: bigint): Uint8Array {
-  return Uint8Array.from({ length: X25519_BYTES }, (_, i) => Number((n >> BigInt(8 * i)) & 255n));
+  return Uint8Array.from({ length: ELEMENT_BYTES }, (_, i) => Number((n >> BigInt(8 * i)) & 255n));
 }
