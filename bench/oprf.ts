@@ -1,14 +1,15 @@
 // Both OPRFs of the join at `n` ids a side, as the join asks them: the receiver (party 0) a point per
-// id (ecdh) or bin (kkrt), the sender three own points per id. Base OTs are not in it.
+// id (ecdh) or bin (kkrt), the sender three own points per id. Base OTs are not in it. Before them the
+// parts of ECDH's exponentiations, a core's rates beside OpenSSL's.
 import { equalBytes } from '../src/core/bytes.ts';
 import { systemRng } from '../src/core/rng.ts';
 import { binsFor } from '../src/protocols/psi/cuckoo.ts';
 import { createKkrtOprf, ecdhOprf, type Oprf } from '../src/protocols/psi/index.ts';
 import { POINT_BYTES } from '../src/protocols/psi/types.ts';
 import { wrong } from './kit/check.ts';
-import { benchTask } from './kit/main.ts';
-import { opensslX25519 } from './kit/openssl.ts';
-import { round3 } from './kit/stats.ts';
+import { reportCurve } from './kit/curve.ts';
+import { benchTask, isProgram, parseOptions } from './kit/main.ts';
+import { openReport } from './kit/report.ts';
 import { openOtPair, peerChannel, type Task } from './kit/task.ts';
 
 export const task: Task = {
@@ -42,12 +43,7 @@ export const task: Task = {
   },
   more({ case: kind, n }, medianMs) {
     if (kind !== 'ecdh') return {};
-    const perSecond = (6e3 * n) / medianMs;
-    const baseline = opensslX25519();
-    return {
-      exponentiations_per_second: Math.round(perSecond),
-      ...(baseline === null ? {} : { ratio_to_openssl: round3(perSecond / baseline) }),
-    };
+    return { exponentiations_per_second: Math.round((6e3 * n) / medianMs) };
   },
 };
 
@@ -59,4 +55,9 @@ function points(first: number, count: number): Uint8Array {
   return out;
 }
 
+if (isProgram(import.meta.url)) {
+  const { json, lines } = parseOptions(task, process.argv.slice(2));
+  const ecdh = lines.some((line) => line.case === 'ecdh');
+  if (ecdh) reportCurve(openReport({ bench: 'hash-to-curve', json }));
+}
 await benchTask(task, import.meta.url);

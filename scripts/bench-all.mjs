@@ -11,7 +11,7 @@ const docs = join(root, 'docs/bench');
 
 /** Results file, bench, flags; a file may take several runs. */
 const RUNS = [
-  ['hash-to-curve', 'hash-to-curve', '--n 1024'],
+  ['hash-to-curve', 'hash-to-curve', ''],
   ['okvs', 'okvs', ''],
   ['base-ot', 'base-ot', ''],
   ['ot', 'ot', '--case random --n 2^14,2^16,2^18,2^20,2^22 --k 1,2,4'],

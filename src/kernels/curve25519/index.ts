@@ -242,7 +242,7 @@ export const LANES = 4;
 
 /**
  * a b, or a^2 without `b`, of LANES elements given limb by limb as the kernel holds them: limb i of
- * element e at 8 (i >> 1) + 2 e + (i & 1). For the tests of the bounds in assembly/field.ts.
+ * element e at 8 floor(i / 2) + 2 e + i mod 2. For the tests of the bounds in assembly/field.ts.
  */
 export function mulLimbs(a: Int16Array, b?: Int16Array): Int16Array {
   expect(a.length === LIMBS * LANES && (b ?? a).length === a.length, 'four elements of 20 limbs');

@@ -117,13 +117,13 @@ export function isCanonical(source: usize): u32 {
   return <u32>borrow;
 }
 
-/** Writes to `masks`, 16 bytes, all ones for each element of `vector` that is `value`, else zero. */
+/** Writes to `masks`, 16 bytes, all ones for elements of `vector` that are `value`, else zero. */
 export function masksOf(masks: usize, vector: usize, value: u64): void {
   const bytes = masks + 16;
   for (let k: usize = 0; k < 16; k += 4) {
     write(bytes, vector + k);
-    const rest =
-      (load<u64>(bytes) ^ value) | load<u64>(bytes, 8) | load<u64>(bytes, 16) | load<u64>(bytes, 24);
+    const low = (load<u64>(bytes) ^ value) | load<u64>(bytes, 8);
+    const rest = low | load<u64>(bytes, 16) | load<u64>(bytes, 24);
     store<u32>(masks + k, 0 - u32(rest == 0));
   }
 }

@@ -1,6 +1,7 @@
 // GF(p), p = 2^255 - 19, four elements side by side, on 16-bit multipliers.
 //
-// An element is 20 signed limbs of radix 2^13; 2^260 = 608 modulo p folds the upper half of a product.
+// An element is 20 signed limbs of radix 2^13; 2^260 = 608 modulo p folds the upper half of a
+// product.
 // A vector of four elements is ten v128 values (FE = 160 bytes): 32-bit lane e of value m holds
 // limbs 2m (low half) and 2m + 1 (high half) of element e, so that one i32x4.dot_i16x8_s adds two
 // products in each of the four lanes.
@@ -26,14 +27,15 @@ const LOW: i32 = 0x1fff;
  */
 const BIAS: i32 = 8 * WRAP;
 
-/** The operand of `spread`: (b_0, 0), (b_1, b_0), … (b_19, b_18), (0, b_19). */
+/** Bytes of a second operand laid out: (b_0, 0), (b_1, b_0), … (b_19, b_18), (0, b_19). */
+export const SPREAD: usize = 16 * 21;
 const B: usize = memory.data(16 * 21, 16);
 /** Columns 0 to 38 of a product. */
 const C: usize = memory.data(16 * 39, 16);
 
 /** Forgets the last product. */
 export function forget(): void {
-  memory.fill(B, 0, 16 * 21);
+  memory.fill(B, 0, SPREAD);
   memory.fill(C, 0, 16 * 39);
 }
 
@@ -69,44 +71,64 @@ function turned(x: v128): v128 {
   return v128.swizzle(x, i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
 }
 
-/** Lays out limbs 2m and 2m + 1 of `b`; `before` is value m - 1. Returns value m. */
+/** Lays out `x`, value m; `before` is value m - 1. Returns x. */
 @inline
-function lay(m: i32, b: usize, before: v128): v128 {
-  const x = get(b, m);
-  put(B, 2 * m, halves(x, before));
-  put(B, 2 * m + 1, turned(x));
+function lay(m: i32, to: usize, x: v128, before: v128): v128 {
+  put(to, 2 * m, halves(x, before));
+  put(to, 2 * m + 1, turned(x));
   return x;
 }
 
-/** Lays `b` out in B as the second operand of the products that follow. */
+/** Lays `b` out at `to`, SPREAD bytes, as the second operand of `mulSpread`. */
 @inline
-function spread(b: usize): void {
+export function spread(to: usize, b: usize): void {
   const nought = i32x4.splat(0);
-  let x = lay(0, b, nought);
-  x = lay(1, b, x);
-  x = lay(2, b, x);
-  x = lay(3, b, x);
-  x = lay(4, b, x);
-  x = lay(5, b, x);
-  x = lay(6, b, x);
-  x = lay(7, b, x);
-  x = lay(8, b, x);
-  x = lay(9, b, x);
-  put(B, 20, halves(nought, x));
+  let x = lay(0, to, get(b, 0), nought);
+  x = lay(1, to, get(b, 1), x);
+  x = lay(2, to, get(b, 2), x);
+  x = lay(3, to, get(b, 3), x);
+  x = lay(4, to, get(b, 4), x);
+  x = lay(5, to, get(b, 5), x);
+  x = lay(6, to, get(b, 6), x);
+  x = lay(7, to, get(b, 7), x);
+  x = lay(8, to, get(b, 8), x);
+  x = lay(9, to, get(b, 9), x);
+  put(to, 20, halves(nought, x));
 }
 
-/** c + d · B_t. A B_t past 20 holds no limb. */
+/** Lays a - b out at `to`, as `spread` does. */
+export function spreadDifference(to: usize, a: usize, b: usize): void {
+  const nought = i32x4.splat(0);
+  let x = layDifference(0, to, a, b, nought);
+  x = layDifference(1, to, a, b, x);
+  x = layDifference(2, to, a, b, x);
+  x = layDifference(3, to, a, b, x);
+  x = layDifference(4, to, a, b, x);
+  x = layDifference(5, to, a, b, x);
+  x = layDifference(6, to, a, b, x);
+  x = layDifference(7, to, a, b, x);
+  x = layDifference(8, to, a, b, x);
+  x = layDifference(9, to, a, b, x);
+  put(to, 20, halves(nought, x));
+}
+
 @inline
-function term(c: v128, d: v128, t: i32): v128 {
+function layDifference(m: i32, to: usize, a: usize, b: usize, before: v128): v128 {
+  return lay(m, to, i16x8.sub(get(a, m), get(b, m)), before);
+}
+
+/** c + d · b_t, b laid out. There is no b_t past 20. */
+@inline
+function term(b: usize, c: v128, d: v128, t: i32): v128 {
   if (t > 20) return c;
-  return plus(c, dot(d, get(B, t)));
+  return plus(c, dot(d, get(b, t)));
 }
 
 /**
- * Stores column k. Upper columns are stored as they are, and before the lower ones. A lower one gets
- * the upper one of k + 20 folded in 608-fold, in 16-bit halves: the low half of column k + 20,
- * signed, times 608, and the high half of k + 19 times 608 2^(16 - 13). Of the 0x18000 added to that,
- * 0x8000 rounds to the nearest high half and 0x10000 is the bias.
+ * Stores column k. Upper columns are stored as they are, and before the lower ones. A lower one
+ * gets the upper one of k + 20 folded in 608-fold, in 16-bit halves: the low half of column k + 20,
+ * signed, times 608, and the high half of k + 19 times 608 2^(16 - 13). Of the 0x18000 added to
+ * that, 0x8000 rounds to the nearest high half and 0x10000 is the bias.
  */
 @inline
 function keep(k: i32, c: v128): void {
@@ -148,7 +170,8 @@ function packLast(out: usize, m: i32, even: v128, odd: v128): void {
 /**
  * Carries columns 0 to 19 to a reduced element, in two chains side by side: 17 to 19, then 0 to 9,
  * and 7 to 9, then 10 to 19. When a chain comes to limbs that were carried before, those hold 13
- * bits: the carry out of the first is below 2^6, out of the second at most 1, and the third keeps it.
+ * bits: the carry out of the first is below 2^6, out of the second at most 1, and the third keeps
+ * it.
  */
 @inline
 function settle(out: usize): void {
@@ -174,36 +197,36 @@ function settle(out: usize): void {
   packLast(out, 4, a, plus(c9, over(a))); packLast(out, 9, b, plus(c19, over(b)));
 }
 
-/** Column k of a times B: the sum of (a_2m, a_2m+1) · B_(k - 2m). `am` is value m of a. */
+/** Column k of a times b: the sum of (a_2m, a_2m+1) · b_(k - 2m), b laid out; `am` is value m. */
 @inline
 function column(
-  k: i32,
+  k: i32, b: usize,
   a0: v128, a1: v128, a2: v128, a3: v128, a4: v128,
   a5: v128, a6: v128, a7: v128, a8: v128, a9: v128,
 ): void {
   let c = a0;
   if (k < 20) {
-    c = dot(a0, get(B, k));
-    if (k >= 2) c = term(c, a1, k - 2);
-    if (k >= 4) c = term(c, a2, k - 4);
-    if (k >= 6) c = term(c, a3, k - 6);
-    if (k >= 8) c = term(c, a4, k - 8);
-    if (k >= 10) c = term(c, a5, k - 10);
-    if (k >= 12) c = term(c, a6, k - 12);
-    if (k >= 14) c = term(c, a7, k - 14);
-    if (k >= 16) c = term(c, a8, k - 16);
-    if (k >= 18) c = term(c, a9, k - 18);
+    c = dot(a0, get(b, k));
+    if (k >= 2) c = term(b, c, a1, k - 2);
+    if (k >= 4) c = term(b, c, a2, k - 4);
+    if (k >= 6) c = term(b, c, a3, k - 6);
+    if (k >= 8) c = term(b, c, a4, k - 8);
+    if (k >= 10) c = term(b, c, a5, k - 10);
+    if (k >= 12) c = term(b, c, a6, k - 12);
+    if (k >= 14) c = term(b, c, a7, k - 14);
+    if (k >= 16) c = term(b, c, a8, k - 16);
+    if (k >= 18) c = term(b, c, a9, k - 18);
   } else {
-    c = dot(a9, get(B, k - 18));
-    c = term(c, a8, k - 16);
-    c = term(c, a7, k - 14);
-    c = term(c, a6, k - 12);
-    c = term(c, a5, k - 10);
-    c = term(c, a4, k - 8);
-    c = term(c, a3, k - 6);
-    c = term(c, a2, k - 4);
-    c = term(c, a1, k - 2);
-    c = term(c, a0, k);
+    c = dot(a9, get(b, k - 18));
+    c = term(b, c, a8, k - 16);
+    c = term(b, c, a7, k - 14);
+    c = term(b, c, a6, k - 12);
+    c = term(b, c, a5, k - 10);
+    c = term(b, c, a4, k - 8);
+    c = term(b, c, a3, k - 6);
+    c = term(b, c, a2, k - 4);
+    c = term(b, c, a1, k - 2);
+    c = term(b, c, a0, k);
   }
   keep(k, c);
 }
@@ -211,32 +234,43 @@ function column(
 /** Columns k, k + 1, k + 2, k + 3. */
 @inline
 function columns(
-  k: i32,
+  k: i32, b: usize,
   a0: v128, a1: v128, a2: v128, a3: v128, a4: v128,
   a5: v128, a6: v128, a7: v128, a8: v128, a9: v128,
 ): void {
-  column(k, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
-  column(k + 1, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
-  column(k + 2, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
-  if (k < 36) column(k + 3, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  column(k, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  column(k + 1, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  column(k + 2, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  if (k < 36) column(k + 3, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
 }
 
 /** out = a b, reduced; a and b may be sums, out may be either. */
 export function mul(out: usize, a: usize, b: usize): void {
-  spread(b);
+  spread(B, b);
+  product(out, a, B);
+}
+
+/** As `mul`, with a b that `spread` has laid out. */
+export function mulSpread(out: usize, a: usize, b: usize): void {
+  product(out, a, b);
+}
+
+/** Inlined twice, as addresses that are constants are faster. */
+@inline
+function product(out: usize, a: usize, b: usize): void {
   const a0 = get(a, 0), a1 = get(a, 1), a2 = get(a, 2), a3 = get(a, 3), a4 = get(a, 4);
   const a5 = get(a, 5), a6 = get(a, 6), a7 = get(a, 7), a8 = get(a, 8), a9 = get(a, 9);
-  columns(20, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
-  columns(24, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
-  columns(28, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
-  columns(32, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
-  columns(36, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(20, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(24, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(28, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(32, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(36, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
   // The columns that `settle` begins with come first.
-  columns(16, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
-  columns(8, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
-  columns(0, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
-  columns(4, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
-  columns(12, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(16, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(8, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(0, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(4, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
+  columns(12, b, a0, a1, a2, a3, a4, a5, a6, a7, a8, a9);
   settle(out);
 }
 
@@ -272,15 +306,15 @@ function squareColumn(
   d0: v128, d1: v128, d2: v128, d3: v128, d4: v128, d5: v128, d6: v128, d7: v128, d8: v128,
 ): void {
   let c = own;
-  if (j > 0) c = term(c, d0, k);
-  if (j > 1) c = term(c, d1, k - 2);
-  if (j > 2) c = term(c, d2, k - 4);
-  if (j > 3) c = term(c, d3, k - 6);
-  if (j > 4) c = term(c, d4, k - 8);
-  if (j > 5) c = term(c, d5, k - 10);
-  if (j > 6) c = term(c, d6, k - 12);
-  if (j > 7) c = term(c, d7, k - 14);
-  if (j > 8) c = term(c, d8, k - 16);
+  if (j > 0) c = term(B, c, d0, k);
+  if (j > 1) c = term(B, c, d1, k - 2);
+  if (j > 2) c = term(B, c, d2, k - 4);
+  if (j > 3) c = term(B, c, d3, k - 6);
+  if (j > 4) c = term(B, c, d4, k - 8);
+  if (j > 5) c = term(B, c, d5, k - 10);
+  if (j > 6) c = term(B, c, d6, k - 12);
+  if (j > 7) c = term(B, c, d7, k - 14);
+  if (j > 8) c = term(B, c, d8, k - 16);
   keep(k, c);
 }
 
@@ -292,7 +326,7 @@ function twice(a: usize, m: i32): v128 {
 
 /** out = a^2, reduced; a may be a sum, out may be a. */
 export function square(out: usize, a: usize): void {
-  spread(a);
+  spread(B, a);
   const d0 = twice(a, 0), d1 = twice(a, 1), d2 = twice(a, 2), d3 = twice(a, 3), d4 = twice(a, 4);
   const d5 = twice(a, 5), d6 = twice(a, 6), d7 = twice(a, 7), d8 = twice(a, 8);
   square4(5, a, d0, d1, d2, d3, d4, d5, d6, d7, d8);
@@ -314,81 +348,28 @@ export function squareTimes(out: usize, a: usize, n: i32): void {
   for (let i = 1; i < n; i++) square(out, out);
 }
 
-/** Column k of a + 2^13 high B + low B; `factor` is (low, high). */
+/** Column k of a + factor b, b laid out; `factor` is (low, high) of 13 bits. */
 @inline
-function smallColumn(k: i32, a: usize, factor: v128): void {
+function smallColumn(k: i32, a: usize, b: usize, factor: v128): void {
   const place = i32x4.splat(k & 1 ? 0x10000 : 1);
-  const c = plus(dot(get(B, k), factor), dot(get(a, k >> 1), place));
+  const c = plus(dot(get(b, k), factor), dot(get(a, k >> 1), place));
   put(C, k, plus(c, i32x4.splat(BIAS)));
 }
 
 /**
- * out = a + factor b, reduced; a is reduced and b may be a sum; 0 <= factor < 2^17, a constant.
- * No column reaches 9730 (2^13 + 2^4) + 2^14, and column 0 with the last folded in 2^28.
+ * out = a + factor b, reduced, with a b that `spread` has laid out; a is reduced and b may be a
+ * sum; 0 <= factor < 2^17, a constant. No column reaches 9730 (2^13 + 2^4) + 2^14, and column 0
+ * with the last folded in 2^28.
  */
-@inline
-export function smallMul(out: usize, a: usize, b: usize, factor: i32): void {
-  spread(b);
-  const both = i32x4.splat((factor & LOW) | ((factor >> 13) << 16));
-  smallColumn(0, a, both); smallColumn(1, a, both); smallColumn(2, a, both);
-  smallColumn(3, a, both); smallColumn(4, a, both); smallColumn(5, a, both);
-  smallColumn(6, a, both); smallColumn(7, a, both); smallColumn(8, a, both);
-  smallColumn(9, a, both); smallColumn(10, a, both); smallColumn(11, a, both);
-  smallColumn(12, a, both); smallColumn(13, a, both); smallColumn(14, a, both);
-  smallColumn(15, a, both); smallColumn(16, a, both); smallColumn(17, a, both);
-  smallColumn(18, a, both); smallColumn(19, a, both);
-  const last = dot(get(B, 20), both);
-  put(C, 0, plus(get(C, 0), i32x4.mul(last, i32x4.splat(WRAP))));
+export function smallMulSpread(out: usize, a: usize, b: usize, factor: i32): void {
+  const f = i32x4.splat((factor & LOW) | ((factor >> 13) << 16));
+  smallColumn(0, a, b, f); smallColumn(1, a, b, f); smallColumn(2, a, b, f);
+  smallColumn(3, a, b, f); smallColumn(4, a, b, f); smallColumn(5, a, b, f);
+  smallColumn(6, a, b, f); smallColumn(7, a, b, f); smallColumn(8, a, b, f);
+  smallColumn(9, a, b, f); smallColumn(10, a, b, f); smallColumn(11, a, b, f);
+  smallColumn(12, a, b, f); smallColumn(13, a, b, f); smallColumn(14, a, b, f);
+  smallColumn(15, a, b, f); smallColumn(16, a, b, f); smallColumn(17, a, b, f);
+  smallColumn(18, a, b, f); smallColumn(19, a, b, f);
+  put(C, 0, plus(get(C, 0), i32x4.mul(dot(get(b, 20), f), i32x4.splat(WRAP))));
   settle(out);
-}
-
-@inline
-function addSubAt(m: i32, sum: usize, difference: usize, a: usize, b: usize): void {
-  const x = get(a, m), y = get(b, m);
-  put(sum, m, i16x8.add(x, y));
-  put(difference, m, i16x8.sub(x, y));
-}
-
-/** a + b and a - b, sums of reduced elements; either may go where a or b is. */
-export function addSub(sum: usize, difference: usize, a: usize, b: usize): void {
-  addSubAt(0, sum, difference, a, b); addSubAt(1, sum, difference, a, b);
-  addSubAt(2, sum, difference, a, b); addSubAt(3, sum, difference, a, b);
-  addSubAt(4, sum, difference, a, b); addSubAt(5, sum, difference, a, b);
-  addSubAt(6, sum, difference, a, b); addSubAt(7, sum, difference, a, b);
-  addSubAt(8, sum, difference, a, b); addSubAt(9, sum, difference, a, b);
-}
-
-/** out = a + b, a sum of reduced elements. */
-export function add(out: usize, a: usize, b: usize): void {
-  for (let m = 0; m < 10; m++) put(out, m, i16x8.add(get(a, m), get(b, m)));
-}
-
-/** out = a - b, a sum of reduced elements. */
-export function sub(out: usize, a: usize, b: usize): void {
-  for (let m = 0; m < 10; m++) put(out, m, i16x8.sub(get(a, m), get(b, m)));
-}
-
-/** The same constant, below 2^25 in absolute value, in all four elements; reduced. */
-export function constant(out: usize, value: i32): void {
-  const high = (value + 0x1000) >> 13;
-  put(out, 0, i32x4.splat(((value - (high << 13)) & 0xffff) | (high << 16)));
-  for (let i = 1; i < 10; i++) put(out, i, i32x4.splat(0));
-}
-
-@inline
-function selectAt(m: i32, out: usize, a: usize, b: usize, mask: v128): void {
-  put(out, m, v128.bitselect(get(a, m), get(b, m), mask));
-}
-
-/** Lane by lane: where the 32-bit lane at `masks` is all ones a, where it is zero b. */
-export function select(out: usize, a: usize, b: usize, masks: usize): void {
-  const mask = v128.load(masks);
-  selectAt(0, out, a, b, mask); selectAt(1, out, a, b, mask); selectAt(2, out, a, b, mask);
-  selectAt(3, out, a, b, mask); selectAt(4, out, a, b, mask); selectAt(5, out, a, b, mask);
-  selectAt(6, out, a, b, mask); selectAt(7, out, a, b, mask); selectAt(8, out, a, b, mask);
-  selectAt(9, out, a, b, mask);
-}
-
-export function copy(out: usize, a: usize): void {
-  memory.copy(out, a, FE);
 }

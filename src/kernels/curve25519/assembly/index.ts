@@ -1,6 +1,7 @@
 import { isCanonical, masksOf, readPoint, readWide, write } from './codec';
-import { add, constant, copy, FE, forget, mul, select, smallMul, square, sub } from './field';
+import { FE, forget, mul, smallMulSpread, spread, square } from './field';
 import { ladder, LADDER } from './ladder';
+import { add, constant, copy, select, sub } from './linear';
 import { invertMany, legendre } from './power';
 import { BLOCK, compress, initial, SCHEDULE } from './sha512';
 
@@ -11,7 +12,7 @@ const J: i32 = 486662;
 
 /** Bytes of scratch that every function below is given. */
 export function scratchBytes(): usize {
-  return 20 * FE;
+  return 24 * FE;
 }
 
 /** Bytes of `n` field elements, four to a vector. */
@@ -89,7 +90,8 @@ export function mapToCurve(
   for (let i: usize = 0; i < groups; i++) {
     const d = denominators + i * FE;
     square(d, d);
-    smallMul(d, one, d, 2);
+    spread(words, d);
+    smallMulSpread(d, one, words, 2);
   }
   invertMany(denominators, groups, partial, scratch);
   for (let i: usize = 0; i < groups; i++) {
@@ -197,7 +199,12 @@ function fieldVector(op: i32, p: usize, q: usize, scratch: usize): void {
   else if (op == 5) legendre(p, p, scratch);
   else if (op == 6) mul(p, sum, difference);
   else if (op == 7) square(p, difference);
-  else if (op == 8) smallMul(p, p, q, 121665);
+  else if (op == 8) addMultiple(p, q, scratch);
+}
+
+function addMultiple(p: usize, q: usize, scratch: usize): void {
+  spread(scratch, q);
+  smallMulSpread(p, p, scratch, 121665);
 }
 
 /**

@@ -1,10 +1,13 @@
-import { addSub, constant, copy, FE, mul, select, smallMul, square, sub } from './field';
+import {
+  FE, mul, mulSpread, smallMulSpread, SPREAD, spread, spreadDifference, square,
+} from './field';
+import { addSub, butterfly, constant, copy, select } from './linear';
 
 /** (J - 2) / 4 (RFC 7748, section 5). */
 const A24: i32 = 121665;
 
 /** Bytes of scratch that `ladder` needs. */
-export const LADDER: usize = 7 * FE + 16;
+export const LADDER: usize = 9 * FE + 2 * SPREAD + 16;
 
 /**
  * out = X and Z (2 FE) of scalar times the points with u-coordinates `u`, four at once: the ladder
@@ -13,12 +16,12 @@ export const LADDER: usize = 7 * FE + 16;
  *
  * The RFC swaps the two points when the bit changes, doubles the first and adds into the second. As
  * DA and CB of the addition only change places with the points, only what is doubled is selected.
- * Doubling and addition take turns, so that a product seldom waits for the one before it.
  */
 export function ladder(out: usize, u: usize, scalar: usize, scratch: usize): void {
-  const x2 = out, z2 = out + FE, x3 = scratch, z3 = x3 + FE;
-  const a = z3 + FE, b = a + FE, c = b + FE, d = c + FE, e = d + FE;
-  const same = e + FE;
+  const x2 = out, z2 = out + FE, x3 = scratch, z3 = x3 + FE, t = z3 + FE;
+  const a = t + FE, b = a + FE, c = b + FE, d = c + FE, p = d + FE, q = p + FE;
+  const e = q + FE, uSpread = e + SPREAD, same = uSpread + SPREAD;
+  spread(uSpread, u);
   constant(x2, 1);
   constant(z2, 0);
   copy(x3, u);
@@ -28,34 +31,31 @@ export function ladder(out: usize, u: usize, scalar: usize, scratch: usize): voi
     const bit = (<u32>load<u8>(scalar + (i >> 3)) >> (i & 7)) & 1;
     v128.store(same, i32x4.splat((bit ^ before) - 1));
     before = bit;
-    addSub(a, b, x2, z2);
-    addSub(c, d, x3, z3);
-    mul(x3, d, a);
-    mul(z3, c, b);
-    select(a, a, c, same);
-    select(b, b, d, same);
-    square(a, a); // AA
-    square(b, b); // BB
+    butterfly(a, x2, z2, x3, z3, same); // p, q: a, b of the point to double
+    mul(x3, d, a); // DA
+    mul(z3, c, b); // CB
+    square(p, p); // AA
+    square(q, q); // BB
     addSub(c, d, x3, z3);
     square(x3, c);
-    sub(e, a, b);
-    smallMul(z2, a, e, A24);
     square(d, d);
-    mul(x2, a, b);
-    mul(z2, z2, e);
-    mul(z3, d, u);
+    mulSpread(z3, d, uSpread);
+    spreadDifference(e, p, q);
+    mul(x2, p, q);
+    smallMulSpread(t, p, e, A24);
+    mulSpread(z2, t, e);
   }
   // The point with the bits so far is the doubled one if the last of them was 0.
   v128.store(same, i32x4.splat(before - 1));
   select(x2, x2, x3, same);
   select(z2, z2, z3, same);
   for (let i = 0; i < 3; i++) {
-    addSub(a, b, x2, z2);
-    square(a, a);
-    square(b, b);
-    sub(e, a, b);
-    smallMul(z2, a, e, A24);
-    mul(x2, a, b);
-    mul(z2, z2, e);
+    addSub(p, q, x2, z2);
+    square(p, p);
+    square(q, q);
+    spreadDifference(e, p, q);
+    mul(x2, p, q);
+    smallMulSpread(t, p, e, A24);
+    mulSpread(z2, t, e);
   }
 }

@@ -1,4 +1,5 @@
-import { copy, FE, mul, square, squareTimes } from './field';
+import { FE, mul, square, squareTimes } from './field';
+import { copy } from './linear';
 
 // Fixed addition chains; the exponents are public constants.
 
