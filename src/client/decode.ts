@@ -3,14 +3,33 @@ import {
   add,
   compare,
   formatRational,
+  parseDecimal,
   parseRational,
   rational,
+  sub,
+  ZERO,
   type Rational,
 } from '../core/rational.ts';
-import { groupCount, releasedMeasures, type OutputColumn, type Plan } from '../sql/index.ts';
+import {
+  groupCount,
+  releasedMeasures,
+  type GroupKey,
+  type OutputColumn,
+  type OutputExpression,
+  type Plan,
+} from '../sql/index.ts';
 import type { AnswerCell, AnswerColumn, AnswerRow, AnswerTable, Interval } from './answer.ts';
-import { averageInterval, averageOf } from './average.ts';
-import { compareText, nearestDouble, rationalText, scaledText } from './numbers.ts';
+import {
+  evaluate,
+  isTrue,
+  measuresOf,
+  NULL,
+  orderOf,
+  type Ends,
+  type Evaluated,
+  type GroupView,
+} from './evaluate.ts';
+import { nearestDouble, rationalText, scaledText } from './numbers.ts';
 import type { Widths } from './release.ts';
 
 /** What a suppressed cell opens to (engine/types.ts): the most negative 64-bit integer. */
@@ -19,14 +38,15 @@ const SENTINEL = -(1n << 63n);
 /** A cell with what ORDER BY compares. */
 interface Sortable {
   readonly cell: AnswerCell;
-  readonly key: Rational | string | null;
+  readonly key: Evaluated;
 }
 interface SortableRow {
   readonly suppressed: boolean;
+  /** The plan's output, then its hidden columns. */
   readonly cells: readonly Sortable[];
 }
 
-const NULL_CELL: Sortable = { cell: { value: null, interval: null }, key: null };
+const NULL_CELL: Sortable = { cell: { value: null, interval: null }, key: NULL };
 
 /** The opened answer by group and measure. */
 interface Opened {
@@ -82,101 +102,130 @@ function integerValue(value: bigint): string | number {
   return Number.isSafeInteger(number) ? number : `${value}`;
 }
 
-function groupCell(column: OutputColumn, label: string | null): Sortable {
-  if (label === null) return NULL_CELL;
-  const of = (value: AnswerCell['value'], key: Rational | string): Sortable => ({
-    cell: { value, interval: null },
-    key,
-  });
-  if (column.type === 'boolean') {
-    const truth = label === 'true';
-    return of(truth, rational(truth ? 1n : 0n));
+/** A group's label as a value. */
+function labelValue({ domain, type }: GroupKey, label: string | null): Evaluated {
+  expect(label === null || domain.includes(label), 'a label is of its domain');
+  if (label === null) return NULL;
+  if (type === 'boolean') return { kind: 'boolean', value: label === 'true' };
+  if (type === 'integer' || type === 'decimal') {
+    return { kind: 'number', value: parseDecimal(label), ends: null };
   }
-  if (column.type === 'integer') return of(integerValue(BigInt(label)), rational(BigInt(label)));
-  return of(label, label);
+  return { kind: 'text', value: label };
 }
 
-function measureInterval(
+/** The value of a number in the column's type: text where a JSON number would lose digits. */
+function numberCell(column: OutputColumn, value: Rational): Omit<AnswerCell, 'interval'> {
+  const { type, scale } = column;
+  if (type === 'double') {
+    const coded = rational(value.num * 10n ** BigInt(scale), value.den);
+    return { value: rationalText(coded, scale), double: nearestDouble(value) };
+  }
+  return { value: type === 'integer' ? integerValue(value.num) : exactText(value, scale) };
+}
+
+function exactText({ num, den }: Rational, scale: number): string {
+  const unit = 10n ** BigInt(scale);
+  expect(unit % den === 0n, 'a decimal has its digits');
+  return scaledText(num * (unit / den), scale);
+}
+
+/** Whether an output is in units of 10^-scale: a released quantity by itself. */
+const isCoded = ({ value }: OutputColumn): boolean =>
+  ['measure', 'average', 'variance', 'quantile'].includes(value.kind);
+
+/** The interval of a number of which at least one part was noised. */
+function intervalOf(
   plan: Plan,
-  index: number,
-  value: bigint,
-  scale: number,
-  width: bigint | null,
+  column: OutputColumn,
+  parts: readonly number[],
+  { value, ends }: { readonly value: Rational; readonly ends: Ends | null },
 ): Interval | null {
-  const measure = plan.measures[index];
-  if (width === null || measure?.epsilon == null) return null;
+  if (ends === null) return null;
+  const { type, scale } = column;
+  const epsilon = epsilonOf(plan, parts);
+  const [only] = column.value.kind === 'measure' ? parts : [];
+  const text = (x: Rational): string =>
+    type === 'double'
+      ? rationalText(rational(x.num * 10n ** BigInt(scale), x.den), scale)
+      : exactText(x, scale);
+  const [below, above] = [sub(value, ends.low), sub(ends.high, value)];
   return {
     mechanism: 'discrete_laplace',
     level: plan.privacy.confidenceLevel,
-    epsilon: measure.epsilon,
-    sensitivity: scaledText(BigInt(measure.sensitivity), scale),
-    half_width: scaledText(width, scale),
-    low: scaledText(value - width, scale),
-    high: scaledText(value + width, scale),
+    epsilon: formatRational(epsilon),
+    sensitivity:
+      only === undefined ? null : scaledText(BigInt(plan.measures[only]!.sensitivity), scale),
+    half_width: text(compare(below, above) > 0 ? below : above),
+    low: text(ends.low),
+    high: text(ends.high),
   };
 }
 
-function measureCell(
+/** Epsilon of some measures together; the buckets of a histogram share one. */
+function epsilonOf(plan: Plan, parts: readonly number[]): Rational {
+  const seen = new Set<number>();
+  return parts.reduce<Rational>((sum, part) => {
+    const { epsilon, histogram } = plan.measures[part]!;
+    if (epsilon === null || (histogram !== null && seen.has(histogram))) return sum;
+    if (histogram !== null) seen.add(histogram);
+    return add(sum, parseRational(epsilon));
+  }, ZERO);
+}
+
+/** What expressions read of one group. */
+function viewOf(
   plan: Plan,
-  column: OutputColumn,
-  index: number,
-  value: bigint | null,
-  widths: Widths,
-): Sortable {
-  if (value === null) return NULL_CELL;
-  const { scale } = column;
-  const width = widths.single[index] ?? null;
+  opened: Opened,
+  group: number,
+  widths: readonly (bigint | null)[],
+): GroupView {
+  const labels = groupLabels(plan, group);
+  const empty = !opened.isOpen(group);
   return {
-    cell: {
-      value: column.type === 'integer' ? integerValue(value) : scaledText(value, scale),
-      interval: measureInterval(plan, index, value, scale, width),
-    },
-    key: rational(value),
+    cell: (measure) => (empty ? emptyCell(plan, measure) : wideCell(plan, opened, measure, group)),
+    width: (measure) => (plan.measures[measure]!.epsilon === null ? null : widths[measure]!),
+    clamp: (measure) => plan.measures[measure]!.clamp,
+    group: (key) => labelValue(plan.groups[key]!, labels[key] ?? null),
   };
 }
 
-function averageCell(
+/** A released value, put together where it was too wide for one cell. */
+function wideCell(plan: Plan, opened: Opened, measure: number, group: number): bigint | null {
+  const value = opened.cell(measure, group);
+  const half = plan.measures[measure]!.low;
+  if (value === null || half === null) return value;
+  const low = opened.cell(half.measure, group);
+  if (low === null || low < 0n || low >> BigInt(half.bits) !== 0n) {
+    throw invalid('the halves of a wide sum do not fit');
+  }
+  return (value << BigInt(half.bits)) + low;
+}
+
+function outputCell(
   plan: Plan,
   column: OutputColumn,
-  parts: { readonly sum: number; readonly count: number; readonly centred: boolean },
   opened: Opened,
   group: number,
   widths: Widths,
 ): Sortable {
-  const sum = opened.cell(parts.sum, group);
-  const count = opened.cell(parts.count, group);
-  // SQL: the average of no values is NULL. Under noise the count is floored at 1 instead.
-  if (sum === null || count === null || (!parts.centred && count === 0n)) return NULL_CELL;
-  const clamp = plan.measures[parts.sum]?.clamp ?? null;
-  const inputs = { sum, count, clamp: parts.centred ? clamp : null };
-  const value = averageOf(inputs);
-  const [sumWidth, countWidth] = [widths.joint[parts.sum], widths.joint[parts.count]];
-  const unit = rational(1n, 10n ** BigInt(column.scale));
-  let interval: Interval | null = null;
-  if (sumWidth != null && countWidth != null) {
-    const ends = averageInterval(inputs, sumWidth, countWidth);
-    const epsilon = add(
-      parseRational(plan.measures[parts.sum]?.epsilon ?? '0'),
-      parseRational(plan.measures[parts.count]?.epsilon ?? '0'),
-    );
-    interval = {
-      mechanism: 'discrete_laplace',
-      level: plan.privacy.confidenceLevel,
-      epsilon: formatRational(epsilon),
-      sensitivity: null,
-      half_width: rationalText(ends.halfWidth, column.scale),
-      low: rationalText(ends.low, column.scale),
-      high: rationalText(ends.high, column.scale),
-    };
+  const parts = [...new Set(measuresOf(column.value))].filter(
+    (part) => plan.measures[part]!.epsilon !== null,
+  );
+  const view = viewOf(plan, opened, group, widths.together(Math.max(1, parts.length)));
+  const expression: OutputExpression = isCoded(column)
+    ? { kind: 'scaled', of: column.value, scale: column.scale }
+    : column.value;
+  const key = evaluate(expression, view);
+  switch (key.kind) {
+    case 'null':
+      return NULL_CELL;
+    case 'number': {
+      const cell = numberCell(column, key.value);
+      return { cell: { ...cell, interval: intervalOf(plan, column, parts, key) }, key };
+    }
+    default:
+      return { cell: { value: key.value, interval: null }, key };
   }
-  return {
-    cell: {
-      value: rationalText(value, column.scale),
-      double: nearestDouble({ num: value.num * unit.num, den: value.den * unit.den }),
-      interval,
-    },
-    key: value,
-  };
 }
 
 /** Labels of group g: one value of every key's domain, last key fastest. */
@@ -196,58 +245,48 @@ function opensEverything(plan: Plan): boolean {
   return plan.privacy.differential === null && plan.privacy.minUsers === 1;
 }
 
-function emptyCell(plan: Plan, column: OutputColumn): Sortable {
-  if (column.value.kind !== 'measure') return NULL_CELL;
-  const kind = plan.measures[column.value.measure]?.measure.kind;
-  if (kind === 'sum' || kind === 'centredSum') return NULL_CELL;
-  return { cell: { value: 0, interval: null }, key: rational(0n) };
+/** What a measure is over no rows. */
+function emptyCell(plan: Plan, index: number): bigint | null {
+  const { measure } = plan.measures[index]!;
+  if (measure.kind === 'terms') return measure.counts ? 0n : null;
+  return measure.kind === 'sum' || measure.kind === 'centredSum' ? null : 0n;
 }
 
+/** The row of a group, or null when SQL has none. */
 function rowOf(plan: Plan, opened: Opened, group: number, widths: Widths): SortableRow | null {
-  const labels = groupLabels(plan, group);
   const open = opened.isOpen(group);
   const everything = opensEverything(plan);
   if (!open && everything && plan.groups.length > 0) return null;
-  const cells = plan.output.map((column): Sortable => {
-    const { value } = column;
-    if (value.kind === 'group') return groupCell(column, labels[value.key] ?? null);
-    if (!open) return everything ? emptyCell(plan, column) : NULL_CELL;
-    if (value.kind === 'average') return averageCell(plan, column, value, opened, group, widths);
-    const cell = opened.cell(value.measure, group);
-    return measureCell(plan, column, value.measure, cell, widths);
+  const suppressed = !open && !everything;
+  if (plan.having !== null) {
+    // A group that stays closed is not known to pass.
+    const view = viewOf(plan, opened, group, widths.together(1));
+    if (suppressed || !isTrue(evaluate(plan.having, view))) return null;
+  }
+  const cells = [...plan.output, ...plan.hidden].map((column): Sortable => {
+    const readable = !suppressed || column.value.kind === 'group';
+    return readable ? outputCell(plan, column, opened, group, widths) : NULL_CELL;
   });
-  return { suppressed: !open && !everything, cells };
-}
-
-function compareKeys(a: Sortable['key'], b: Sortable['key']): number {
-  if (typeof a === 'string' && typeof b === 'string') return compareText(a, b);
-  if (a === null || b === null || typeof a === 'string' || typeof b === 'string') return 0;
-  return compare(a, b);
+  return { suppressed, cells };
 }
 
 function compareRows(plan: Plan, a: SortableRow, b: SortableRow): number {
   if (a.suppressed !== b.suppressed) return a.suppressed ? 1 : -1;
   for (const { column, descending, nullsFirst } of plan.orderBy) {
-    const [left, right] = [a.cells[column]?.key ?? null, b.cells[column]?.key ?? null];
-    if (left === null && right === null) continue;
-    if (left === null) return nullsFirst ? -1 : 1;
-    if (right === null) return nullsFirst ? 1 : -1;
-    const d = compareKeys(left, right);
+    const [left, right] = [a.cells[column]?.key ?? NULL, b.cells[column]?.key ?? NULL];
+    if (left.kind === 'null' && right.kind === 'null') continue;
+    if (left.kind === 'null') return nullsFirst ? -1 : 1;
+    if (right.kind === 'null') return nullsFirst ? 1 : -1;
+    const d = orderOf(left, right) ?? 0;
     if (d !== 0) return descending ? -d : d;
   }
   return 0;
 }
 
 function columnOf(plan: Plan, { name, type, value }: OutputColumn): AnswerColumn {
-  const noised = (measure: number): boolean => plan.measures[measure]?.epsilon != null;
-  switch (value.kind) {
-    case 'group':
-      return { name, type, role: 'group', noised: false };
-    case 'measure':
-      return { name, type, role: 'aggregate', noised: noised(value.measure) };
-    case 'average':
-      return { name, type, role: 'aggregate', noised: noised(value.sum) || noised(value.count) };
-  }
+  const parts = measuresOf(value);
+  const role = parts.length === 0 ? 'group' : 'aggregate';
+  return { name, type, role, noised: parts.some((m) => plan.measures[m]?.epsilon != null) };
 }
 
 function labelsOf(plan: Plan): readonly string[] {
@@ -285,17 +324,18 @@ export function decodeAnswer(
     const row = rowOf(plan, opened, g, widths);
     if (row !== null) rows.push(row);
   }
-  const groupsSuppressed = rows.filter((row) => row.suppressed).length;
+  const all = Array.from({ length: groups }, (_, g) => g);
+  const groupsSuppressed = opensEverything(plan) ? 0 : all.filter((g) => !opened.isOpen(g)).length;
   // LIMIT takes visible rows first, so a suppressed row never takes the place of one.
-  if (plan.orderBy.length > 0 || plan.limit !== null) rows.sort((a, b) => compareRows(plan, a, b));
+  const decides = plan.orderBy.length > 0 || plan.limit !== null || plan.offset > 0;
+  if (decides) rows.sort((a, b) => compareRows(plan, a, b));
+  const end = plan.limit === null ? rows.length : plan.offset + plan.limit;
   return {
     columns: plan.output.map((column) => columnOf(plan, column)),
-    rows: rows
-      .slice(0, plan.limit ?? rows.length)
-      .map(({ suppressed, cells: sortable }): AnswerRow => ({
-        suppressed,
-        cells: sortable.map(({ cell }) => cell),
-      })),
+    rows: rows.slice(plan.offset, end).map(({ suppressed, cells: sortable }): AnswerRow => ({
+      suppressed,
+      cells: sortable.slice(0, plan.output.length).map(({ cell }) => cell),
+    })),
     groups,
     groupsSuppressed,
     labels: labelsOf(plan),

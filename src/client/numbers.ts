@@ -1,4 +1,4 @@
-import type { Rational } from '../core/rational.ts';
+import { rational, type Rational } from '../core/rational.ts';
 
 /** An integer in units of 10^-scale as plain decimal text: 10775 at scale 2 is `107.75`. */
 export function scaledText(value: bigint, scale: number): string {
@@ -17,6 +17,36 @@ export function roundHalfEven({ num, den }: Rational): bigint {
   if (twice < den) return floor;
   if (twice > den) return floor + 1n;
   return floor % 2n === 0n ? floor : floor + 1n;
+}
+
+/** At so many digits after the point, half away from zero. */
+export function roundHalfAway({ num, den }: Rational, digits: number): Rational {
+  const unit = 10n ** BigInt(digits);
+  const scaled = (num < 0n ? -num : num) * unit;
+  const rounded = (2n * scaled + den) / (2n * den);
+  return rational(num < 0n ? -rounded : rounded, unit);
+}
+
+/** LOCAL. Bits of a square root: twice what a double holds and more. */
+const ROOT_BITS = 128;
+
+/** The square root of a number that is not negative, off by less than 2^-120 of itself. */
+export function squareRoot({ num, den }: Rational): Rational {
+  if (num <= 0n) return rational(0n);
+  // √(num/den) = √(num·den·4^k) / (den·2^k)
+  const product = num * den;
+  const shift = BigInt(Math.max(0, ROOT_BITS - (bitLength(product) >> 1)));
+  return rational(integerRoot(product << (2n * shift)), den << shift);
+}
+
+/** ⌊√n⌋ by Newton's iteration from above. */
+function integerRoot(n: bigint): bigint {
+  let x = 1n << BigInt((bitLength(n) + 1) >> 1);
+  for (;;) {
+    const next = (x + n / x) >> 1n;
+    if (next >= x) return x;
+    x = next;
+  }
 }
 
 /** LOCAL. Digits an average shows beyond its column's scale. */

@@ -4,10 +4,11 @@ import type { Plan } from '../sql/plan.ts';
 
 /** Half-widths of the noise per measure of the plan, in coded units; null without noise. */
 export interface Widths {
-  /** At the plan's confidence level. */
-  readonly single: readonly (bigint | null)[];
-  /** Each at `1 - (1 - level)/2`: two of them hold together at the level (union bound). */
-  readonly joint: readonly (bigint | null)[];
+  /**
+   * Each at `1 - (1 - level)/parts`, so that `parts` of them hold together at the plan's level
+   * (union bound).
+   */
+  readonly together: (parts: number) => readonly (bigint | null)[];
 }
 
 export interface Release {
@@ -31,13 +32,15 @@ export function releaseOf(plan: Plan): Release {
     measures: plan.measures.map(({ epsilon, sensitivity }) => ({ epsilon, sensitivity })),
   };
   const calibration = calibrate(rule);
-  const miss = sub(ONE, parseDecimal(privacy.confidenceLevel));
-  const jointLevel = sub(ONE, div(miss, rational(2n)));
-  return {
-    noise: noiseRecord(rule, calibration),
-    widths: {
-      single: calibration.halfWidths,
-      joint: calibration.laws.map((law) => (law === null ? null : halfWidth(law, jointLevel))),
-    },
+  const known = new Map([[1, calibration.halfWidths]]);
+  const together = (parts: number): readonly (bigint | null)[] => {
+    const miss = sub(ONE, parseDecimal(privacy.confidenceLevel));
+    const level = sub(ONE, div(miss, rational(BigInt(parts))));
+    const widths =
+      known.get(parts) ??
+      calibration.laws.map((law) => (law === null ? null : halfWidth(law, level)));
+    known.set(parts, widths);
+    return widths;
   };
+  return { noise: noiseRecord(rule, calibration), widths: { together } };
 }

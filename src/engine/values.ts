@@ -1,11 +1,22 @@
 import { expect } from '../core/errors.ts';
-import type { Measure, PairComparison, Plan, PlannedMeasure, Side } from '../sql/plan.ts';
+import { comparisonsIn, guardsOfPlan } from '../sql/index.ts';
+import type {
+  Measure,
+  MeasureFactor,
+  PairComparison,
+  Plan,
+  PlannedMeasure,
+  PlanSide,
+  Side,
+} from '../sql/plan.ts';
 import type { LocalTable } from './types.ts';
 
 /** Where a measure's per-row value comes from. */
 export type ValueSource =
   /** Counts users: not a sum over row pairs. */
   | { readonly kind: 'users' }
+  /** A sum of products: see `MeasureTerm`. */
+  | { readonly kind: 'terms' }
   /** 1 for every qualifying pair. */
   | { readonly kind: 'one' }
   /** A number that `side` knows per slot. */
@@ -15,7 +26,10 @@ export type ValueSource =
 export function sourceOf(measure: Measure): ValueSource {
   switch (measure.kind) {
     case 'users':
+    case 'usersIf':
       return { kind: 'users' };
+    case 'terms':
+      return { kind: 'terms' };
     case 'rows':
       return { kind: 'one' };
     default:
@@ -50,6 +64,12 @@ export function measureValues(planned: PlannedMeasure, table: LocalTable): Float
   return out;
 }
 
+/** The value of a factor per slot and user, slot-major: 0 where NULL or empty. */
+export function factorValues({ column }: MeasureFactor, table: LocalTable): Float64Array {
+  const [values, present] = columnOf(table, column);
+  return values.map((value, i) => (present[i] === 0 ? 0 : value));
+}
+
 /** Coded operands stay exact in a double. */
 const EXACT = Number.MAX_SAFE_INTEGER;
 
@@ -79,14 +99,49 @@ export function operandValues(
   return { values: out, present };
 }
 
-/** Every comparison of the plan's pair predicate, in the order of a depth-first walk. */
+/** Every comparison of the plan's predicates: WHERE's first, then those of the measures' guards. */
 export function comparisonsOf(plan: Plan): readonly PairComparison[] {
-  const found: PairComparison[] = [];
-  const walk = (node: Plan['pair']): void => {
-    if (node === null || node.kind === 'bit') return;
-    if (node.kind === 'compare') found.push(node);
-    else node.terms.forEach(walk);
+  return [plan.pair, ...guardsOfPlan(plan)].flatMap(comparisonsIn);
+}
+
+/** A factor of the plan with where it stands. */
+export interface PlacedFactor {
+  readonly measure: number;
+  readonly term: number;
+  readonly factor: MeasureFactor;
+  /** The first of a term's factors is multiplied whole, the others bit by bit. */
+  readonly whole: boolean;
+}
+
+/** Every factor of the plan's measures, in order. */
+export function factorsOf(plan: Plan): readonly PlacedFactor[] {
+  return plan.measures.flatMap(({ measure }, m) =>
+    measure.kind !== 'terms'
+      ? []
+      : measure.terms.flatMap(({ factors }, term) =>
+          factors.map((factor, f) => ({ measure: m, term, factor, whole: f === 0 })),
+        ),
+  );
+}
+
+/** Slots of a side's rows in a combination: the row of NULLs is one more. */
+export function slotsOf({ slots, absent }: PlanSide): number {
+  return slots + (absent === null ? 0 : 1);
+}
+
+/** The row of NULLs of a side as a table of one user, for reading its values like any row's. */
+export function absentTable(side: PlanSide): LocalTable {
+  const { absent } = side;
+  expect(absent !== null, 'the side may be absent');
+  const byColumn = <T>(of: (value: number | null) => T): Record<string, T> =>
+    Object.fromEntries(side.columns.map((name, i) => [name, of(absent.values[i]!)]));
+  return {
+    users: 1,
+    ids: new Uint8Array(0),
+    slots: 1,
+    valid: Uint8Array.of(1),
+    values: byColumn((value) => Float64Array.of(value ?? 0)),
+    present: byColumn((value) => Uint8Array.of(value === null ? 0 : 1)),
+    bits: absent.bits.map((bit) => Uint8Array.of(bit ? 1 : 0)),
   };
-  walk(plan.pair);
-  return found;
 }

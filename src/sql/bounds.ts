@@ -1,9 +1,9 @@
 /** Which table leads the join, and how many rows and groups of a user take part. */
 import type { DifferentialPrivacy, Policy } from '../policy/types.ts';
-import { groupDomain } from './coding.ts';
+import type { ResolvedKey } from './groups.ts';
 import { refusal } from './hints.ts';
 import { GROUPS_MAX, SENDER_GROUPS_MAX } from './limits.ts';
-import type { BoundTable, ResolvedColumn, TableIndex } from './names.ts';
+import type { BoundTable, TableIndex } from './names.ts';
 import type { PlanSide } from './plan.ts';
 import { tablesBySide } from './rewrite.ts';
 
@@ -16,10 +16,10 @@ export function differentialOf(policy: Policy): DifferentialPrivacy | null {
 }
 
 /** Combinations of the group keys of one table. */
-export function groupsOf(keys: readonly ResolvedColumn[], table: TableIndex): number {
+export function groupsOf(keys: readonly ResolvedKey[], table: TableIndex): number {
   return keys
-    .filter((key) => key.table === table)
-    .reduce((product, key) => product * (groupDomain(key.policy)?.length ?? 1), 1);
+    .filter((key) => key.value.table === table)
+    .reduce((product, key) => product * key.domain.length, 1);
 }
 
 /**
@@ -28,7 +28,7 @@ export function groupsOf(keys: readonly ResolvedColumn[], table: TableIndex): nu
  * evaluates 3·m points of its own (protocols.md, sections 1 and 2). By KKRT the ratio is alike.
  */
 function joinCost(pivot: TableIndex, tables: Tables): number {
-  const users = (table: TableIndex): number => tables[table]!.policy.max_users;
+  const users = (table: TableIndex): number => tables[table]!.maxUsers;
   return tables.reduce(
     (sum, _, table) => (table === pivot ? sum : sum + 300 * users(pivot) + 300 * users(table)),
     0,
@@ -42,18 +42,23 @@ function best(candidates: readonly TableIndex[], score: (table: TableIndex) => n
 
 /**
  * The pivot: the owner of the GROUP BY columns; with several owning some, the owner of most groups;
- * with none, the cheapest way round. Ties go to the party that comes first in the policy.
+ * with none, the cheapest way round. Ties go to the party that comes first in the policy. All users
+ * of the pivot take part, so a table whose users need not match is never the pivot.
  */
-export function choosePivot(tables: Tables, keys: readonly ResolvedColumn[]): TableIndex {
-  const all = tables.map((_, table) => table);
-  const owners = all.filter((table) => keys.some((key) => key.table === table));
+export function choosePivot(
+  tables: Tables,
+  keys: readonly ResolvedKey[],
+  optional: readonly boolean[],
+): TableIndex {
+  const sure = tables.map((_, table) => table).filter((table) => !optional[table]!);
+  const owners = sure.filter((table) => keys.some((key) => key.value.table === table));
   if (owners.length > 0) return best(owners, (table) => groupsOf(keys, table));
-  return best(all, (table) => -joinCost(table, tables));
+  return best(sure, (table) => -joinCost(table, tables));
 }
 
 /** @throws ParleyError DOMAIN_TOO_LARGE when a query has more groups than the protocols carry. */
 export function expectGroupsFit(
-  keys: readonly ResolvedColumn[],
+  keys: readonly ResolvedKey[],
   pivot: TableIndex,
   tables: Tables,
 ): void {
@@ -62,7 +67,7 @@ export function expectGroupsFit(
     (product, _, table) => (table === pivot ? product : product * groupsOf(keys, table)),
     1,
   );
-  const names = keys.map((key) => key.name).join(', ');
+  const names = keys.map((key) => key.fragment).join(', ');
   if (senders > SENDER_GROUPS_MAX) {
     const hint = `All parties but one may bring ${SENDER_GROUPS_MAX} groups; the fewest here are ${senders}.`;
     throw refusal('DOMAIN_TOO_LARGE', 'the query has too many groups', names, hint);
@@ -111,11 +116,11 @@ export function splitContributions(c: number, rows: readonly number[]): readonly
 export function boundSides(
   differential: DifferentialPrivacy | null,
   tables: Tables,
-  keys: readonly ResolvedColumn[],
+  keys: readonly ResolvedKey[],
   pivot: TableIndex,
 ): SidesBounds {
   const order = tablesBySide(tables.length, pivot);
-  const rows = order.map((table) => tables[table]!.policy.max_rows_per_user);
+  const rows = order.map((table) => tables[table]!.maxRows);
   if (differential === null) return { slots: rows, bounds: rows.map(() => null) };
   const most = rows.reduce((n, r) => n * r, 1);
   const c = Math.min(differential.max_contributions_per_partition, most);

@@ -5,6 +5,7 @@
 import { expect, ParleyError } from '../core/errors.ts';
 import { parseDecimal, rational, type Rational } from '../core/rational.ts';
 import type { ColumnPolicy } from '../policy/types.ts';
+import { daysOf } from './calendar.ts';
 import { HARD_RANGE, NUMBER_EXPONENT_MAX } from './limits.ts';
 
 /** Inclusive bounds of a column's coded values; below 2^53 in magnitude. */
@@ -63,29 +64,6 @@ export function groupCodes(column: ColumnPolicy): readonly number[] | null {
 }
 
 export const scaleOf = (column: ColumnPolicy): number => column.scale ?? 0;
-
-const DAYS_BEFORE_MONTH = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334] as const;
-/** Days from 0001-01-01 to 1970-01-01. */
-const EPOCH_DAYS = 719_162;
-
-/**
- * Days since 1970-01-01 of a `YYYY-MM-DD` in the proleptic Gregorian calendar, years 0001 to 9999.
- * @returns null when the text is no such date or the date does not exist.
- */
-export function daysOf(text: string): number | null {
-  const m = /^(\d{4})-(\d{2})-(\d{2})$/.exec(text);
-  if (m === null) return null;
-  const [year, month, day] = [Number(m[1]), Number(m[2]), Number(m[3])];
-  const leap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
-  const before = DAYS_BEFORE_MONTH[month - 1];
-  if (year === 0 || before === undefined) return null;
-  const after = (DAYS_BEFORE_MONTH[month] ?? 365) - before + (month === 2 && leap ? 1 : 0);
-  if (day === 0 || day > after) return null;
-  const years = year - 1;
-  const leaps = Math.floor(years / 4) - Math.floor(years / 100) + Math.floor(years / 400);
-  const ofYear = before + (month > 2 && leap ? 1 : 0) + day - 1;
-  return years * 365 + leaps + ofYear - EPOCH_DAYS;
-}
 
 /** A number literal exactly, or null when its exponent is beyond any use. */
 export function exactNumber(text: string): Rational | null {

@@ -105,11 +105,11 @@ export class Cursor {
     if (this.#depth > SQL_DEPTH_MAX) throw tooDeep(this.sql, this.peek().from);
   }
 
-  /** Counts one more condition. @throws ParleyError SQL_TOO_LARGE. */
+  /** Counts one more expression or operator. @throws ParleyError SQL_TOO_LARGE. */
   countCondition(): void {
     this.#conditions += 1;
     if (this.#conditions <= CONDITIONS_MAX) return;
-    const hint = `Write at most ${CONDITIONS_MAX} conditions; IN takes a list.`;
+    const hint = `Write at most ${CONDITIONS_MAX} conditions and operators; IN takes a list.`;
     throw refusal('SQL_TOO_LARGE', 'there are too many conditions', undefined, hint);
   }
 

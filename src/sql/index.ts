@@ -1,18 +1,32 @@
 /** From SQL text and policy to a plan. Pure; see README.md. */
 export { planDigest, planQuery } from './planner.ts';
 export type { QueryOptions } from './planner.ts';
-export { groupCount, measureCells, releasedMeasures } from './shape.ts';
-export { codeLiteral, columnRange, daysOf } from './coding.ts';
+export {
+  comparisonsIn,
+  groupCount,
+  guardsOfPlan,
+  measureCells,
+  releasedMeasures,
+} from './shape.ts';
+export { evaluatePredicate, evaluateTerm } from './terms.ts';
+export { daysOf, isoOf } from './calendar.ts';
+export { codeLiteral, columnRange } from './coding.ts';
 export type { CodedRange } from './coding.ts';
 export { HARD_RANGE, SQL_BYTES_MAX } from './limits.ts';
 export type {
+  ColumnTypeName,
   Comparison,
   GroupKey,
   Literal,
   LocalPredicate,
   Measure,
   OrderKey,
+  MeasureFactor,
+  MeasureTerm,
   OutputColumn,
+  OutputExpression,
+  DatePart,
+  DatePeriod,
   PairComparison,
   PairOperand,
   PairPredicate,

@@ -4,8 +4,8 @@ export const SQL_BYTES_MAX = 64 * 1024;
 export const SQL_DEPTH_MAX = 100;
 /** AGREEMENT. Literals of one IN list. */
 export const IN_LIST_MAX = 1000;
-/** AGREEMENT. Comparisons and tests of one WHERE. */
-export const CONDITIONS_MAX = 1000;
+/** AGREEMENT. Expressions and operators of one query. */
+export const CONDITIONS_MAX = 2000;
 /** AGREEMENT. Characters of an identifier or output name, PostgreSQL's NAMEDATALEN - 1. */
 export const NAME_CHARS_MAX = 63;
 /** AGREEMENT. Characters of a number: its digits and exponent stay exact and cheap. */
@@ -16,8 +16,22 @@ export const NUMBER_EXPONENT_MAX = 60;
 export const OUTPUT_COLUMNS_MAX = 100;
 /** AGREEMENT. Largest LIMIT; more rows than any answer has. */
 export const LIMIT_MAX = 1_000_000_000;
-/** AGREEMENT. Tables, and so parties, of one query. */
+/** AGREEMENT. Parties of one query. */
 export const JOIN_TABLES_MAX = 4;
+/** AGREEMENT. Tables of one query. */
+export const RELATIONS_MAX = 8;
+/** AGREEMENT. Products of columns that one aggregate across parties may come to. */
+export const MEASURE_TERMS_MAX = 64;
+/** AGREEMENT. Values of a GROUP BY expression that are listed before it counts as unlimited. */
+export const DOMAIN_LISTED_MAX = 4096;
+/** AGREEMENT. Operators of one row expression, counted where they are used twice. */
+export const ROW_OPERATORS_MAX = 2000;
+/** AGREEMENT. Row values stay below 2^100 while their owner computes them. */
+export const ROW_VALUE_BITS_MAX = 100;
+/** AGREEMENT. Most low bits that a wide sum carries apart: exact in a double. */
+export const LIMB_BITS_MAX = 50;
+/** AGREEMENT. Buckets of a quantile: its accuracy is the column's range over this. */
+export const QUANTILE_BUCKETS = 64;
 /** AGREEMENT. Shards of one query; policies that need more take larger shards. */
 export const SHARDS_MAX = 64;
 /** AGREEMENT. Groups of one query: the product of all GROUP BY domains. */

@@ -12,13 +12,16 @@ import {
 } from '../core/rational.ts';
 import type { DifferentialPrivacy, Policy } from '../policy/types.ts';
 import { differentialOf, type SidesBounds } from './bounds.ts';
-import { clampOf, columnRange, type Clamp } from './coding.ts';
+import type { Quantity, Wanted } from './quantities.ts';
+import { columnName } from './columns.ts';
 import { refusal } from './hints.ts';
-import type { Quantity, Wanted } from './items.ts';
 import { SUM_MAX } from './limits.ts';
 import type { TableIndex } from './names.ts';
-import { sideOfTable } from './rewrite.ts';
-import type { Measure, PlannedMeasure, PlanPrivacy } from './plan.ts';
+import { bitsOf } from './pairs.ts';
+import { factorsOf, widestFirst, type Monomial } from './polynomials.ts';
+import { sideOfTable, type Normal } from './rewrite.ts';
+import { larger, magnitude, magnitudeOf, smaller } from './types.ts';
+import type { Measure, MeasureTerm, PairPredicate, PlannedMeasure, PlanPrivacy } from './plan.ts';
 
 /**
  * The epsilon of a query.
@@ -81,13 +84,25 @@ export interface MeasureContext {
   readonly pivot: TableIndex;
   readonly differential: DifferentialPrivacy | null;
   readonly bounds: SidesBounds;
-  /** Declared users of the smallest table: no more can match. */
+  /** Declared users of the smallest table whose users must match: no more can be in the answer. */
   readonly users: number;
+  /** The planned form of a measure's guard. */
+  readonly guard: (condition: Normal) => PairPredicate;
+}
+
+/** Conditions that measures need planned, in the order of their terms. */
+export function guardsOf(wanted: readonly Wanted[]): readonly Normal[] {
+  return wanted.flatMap(({ quantity }) => {
+    if (quantity.kind === 'usersIf') return [quantity.guard];
+    if (quantity.kind !== 'terms') return [];
+    return quantity.monomials.flatMap(({ guard }) => (guard === null ? [] : [guard]));
+  });
 }
 
 /**
  * Plans the measures. Epsilon is split equally over those that release something derived from it:
- * the opened ones, and the user count when its noise decides which groups open.
+ * the opened ones, and the user count when its noise decides which groups open. A histogram counts
+ * once: its buckets are disjoint, so what one row changes in it, it changes in one bucket.
  * @throws ParleyError OVERFLOW_POSSIBLE when a sum could leave 62 bits.
  */
 export function planMeasures(
@@ -100,7 +115,10 @@ export function planMeasures(
     ({ released }, i) =>
       differential !== null && (released || (i === 0 && selection !== 'exact_k')),
   );
-  const shares = takesShare.filter(Boolean).length;
+  const sharers = wanted.flatMap(({ histogram }, i) =>
+    takesShare[i] ? [histogram === null ? `measure ${i}` : `histogram ${histogram}`] : [],
+  );
+  const shares = new Set(sharers).size;
   const share =
     differential === null || shares === 0
       ? null
@@ -112,71 +130,96 @@ export function planMeasures(
 }
 
 function planMeasure(
-  { quantity, released, nonNullIndex }: Wanted,
+  { quantity, ...release }: Wanted,
   epsilon: Rational | null,
   context: MeasureContext,
 ): PlannedMeasure {
-  const clamp = clampFor(quantity, context);
-  const sensitivity = sensitivityOf(quantity, clamp, context);
-  expectNoOverflow(quantity, clamp, sensitivity, epsilon, context);
+  const clamp = 'clamp' in quantity ? quantity.clamp : null;
+  const sensitivity = sensitivityOf(quantity, context);
+  expectNoOverflow(quantity, sensitivity, epsilon, context);
   return {
-    measure: measureOf(quantity, context.pivot),
+    measure: measureOf(quantity, context),
     clamp: clamp === null ? null : { lower: `${clamp.lower}`, upper: `${clamp.upper}` },
     sensitivity: `${sensitivity}`,
     epsilon: epsilon === null ? null : formatRational(epsilon),
-    released,
-    nonNullIndex,
+    ...release,
   };
 }
 
-function measureOf(quantity: Quantity, pivot: TableIndex): Measure {
-  if (!('column' in quantity)) return { kind: quantity.kind };
-  const { table, name } = quantity.column;
-  return { kind: quantity.kind, side: sideOfTable(table, pivot), column: name };
+function measureOf(quantity: Quantity, context: MeasureContext): Measure {
+  switch (quantity.kind) {
+    case 'users':
+    case 'rows':
+      return { kind: quantity.kind };
+    case 'usersIf':
+      return { kind: 'usersIf', guard: context.guard(quantity.guard) };
+    case 'terms': {
+      const terms = quantity.monomials.map((monomial) => termOf(monomial, context));
+      return { kind: 'terms', counts: quantity.counts, terms };
+    }
+    default: {
+      const { table, term } = quantity.column;
+      const side = sideOfTable(table!, context.pivot);
+      return { kind: quantity.kind, side, column: columnName(term) };
+    }
+  }
 }
 
-function clampFor(quantity: Quantity, { differential }: MeasureContext): Clamp | null {
-  if (differential === null) return null;
-  if (quantity.kind !== 'sum' && quantity.kind !== 'centredSum') return null;
-  const clamp = clampOf(quantity.column.policy);
-  expect(clamp !== null, 'a private sum has clamp bounds');
-  return clamp;
+function termOf(monomial: Monomial, { pivot, guard }: MeasureContext): MeasureTerm {
+  const factors = widestFirst(factorsOf(monomial, pivot));
+  return {
+    guard: monomial.guard === null ? null : guard(monomial.guard),
+    factors: factors.map(({ table, term, type }) => {
+      // Zero stands for NULL, so it is always inside.
+      const [low, high] = [smaller(type.min, 0n), larger(type.max, 0n)];
+      return {
+        side: sideOfTable(table!, pivot),
+        column: columnName(term),
+        base: `${low}`,
+        bits: bitsOf(high - low),
+      };
+    }),
+  };
 }
-
-const magnitude = (x: bigint): bigint => (x < 0n ? -x : x);
-const larger = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 
 /** Largest magnitude one joined row adds to a measure, in coded units. */
-function valueMax(quantity: Quantity, clamp: Clamp | null): bigint {
-  if (quantity.kind !== 'sum' && quantity.kind !== 'centredSum') return 1n;
-  if (clamp === null) {
-    const { min, max } = columnRange(quantity.column.policy);
-    return larger(magnitude(BigInt(min)), magnitude(BigInt(max)));
+function valueMax(quantity: Quantity): bigint {
+  switch (quantity.kind) {
+    case 'sum':
+    case 'centredSum': {
+      const { clamp, column } = quantity;
+      if (clamp === null) return magnitudeOf(column.type);
+      // |2x - (lower + upper)| <= upper - lower.
+      return quantity.kind === 'centredSum'
+        ? clamp.upper - clamp.lower
+        : larger(magnitude(clamp.lower), magnitude(clamp.upper));
+    }
+    case 'terms':
+      return larger(magnitude(quantity.range.lower), magnitude(quantity.range.upper));
+    default:
+      return 1n;
   }
-  // |2x - (lower + upper)| <= upper - lower.
-  return quantity.kind === 'centredSum'
-    ? clamp.upper - clamp.lower
-    : larger(magnitude(clamp.lower), magnitude(clamp.upper));
 }
 
 /**
- * D1: by how much one user can change a measure, summed over all groups (privacy.md, section 2).
- * Users: the groups a user can be in, L0. Else: joined rows of a user, which are at most L0·a·b·… by
- * the bounds per group and at most the product of all sides' slots, times the largest value.
- * At least 1, so that noise stays defined for a measure that cannot change. 0 without noise.
+ * D1: by how much one user can change a measure, summed over all groups (privacy.md, section 2), and
+ * over all buckets of a histogram. Users: the groups a user can be in, L0. Else: joined rows of a
+ * user, which are at most L0·a·b·… by the bounds per group and at most the product of all sides'
+ * slots, times the largest value. At least 1, so that noise stays defined for a measure that cannot
+ * change. 0 without noise.
  */
-function sensitivityOf(quantity: Quantity, clamp: Clamp | null, context: MeasureContext): bigint {
+function sensitivityOf(quantity: Quantity, context: MeasureContext): bigint {
   const { slots, bounds } = context.bounds;
   const product = (factors: readonly number[]): bigint =>
     factors.reduce((n, factor) => n * BigInt(factor), 1n);
   const bounded = bounds.filter((side) => side !== null);
   if (bounded.length < bounds.length) return 0n;
   const groups = product(bounded.map(({ partitions }) => partitions));
-  if (quantity.kind === 'users') return groups;
+  if (quantity.kind === 'users' || quantity.kind === 'usersIf') return groups;
   const perGroup = product(bounded.map(({ rowsPerPartition }) => rowsPerPartition));
   const all = product(slots);
   const rows = groups * perGroup < all ? groups * perGroup : all;
-  return larger(1n, rows * valueMax(quantity, clamp));
+  return larger(1n, rows * valueMax(quantity));
 }
 
 /**
@@ -189,19 +232,18 @@ const TAIL_SCALES = 128n;
 /** Proves that no sum of this measure wraps. @throws ParleyError OVERFLOW_POSSIBLE. */
 function expectNoOverflow(
   quantity: Quantity,
-  clamp: Clamp | null,
   sensitivity: bigint,
   epsilon: Rational | null,
   { bounds, users }: MeasureContext,
 ): void {
   const joined = bounds.slots.reduce((n, slots) => n * BigInt(slots), BigInt(users));
-  const total = joined * valueMax(quantity, clamp);
+  const total = joined * valueMax(quantity);
   const scale = epsilon === null ? 0n : (sensitivity * epsilon.den) / epsilon.num + 1n;
   const headroom = 2n * sensitivity + TAIL_SCALES * scale;
   if (total + headroom < SUM_MAX) return;
-  const column = 'column' in quantity ? quantity.column.name : quantity.kind;
   throw new ParleyError('OVERFLOW_POSSIBLE', 'a sum over these tables could leave 62 bits', {
-    fragment: column,
-    hint: 'Lower max_users, max_rows_per_user or the column’s bounds in the policy.',
+    hint:
+      'Bound the value with LEAST(GREATEST(column, lower), upper), or lower max_users, ' +
+      'max_rows_per_user or the column’s bounds in the policy.',
   });
 }

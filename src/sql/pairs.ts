@@ -1,104 +1,57 @@
-import type { ColumnPolicy } from '../policy/types.ts';
-import { columnRange, domainOf, scaleOf } from './coding.ts';
-import type { ResolvedColumn } from './names.ts';
-import { MIRRORED } from './operators.ts';
+import { columnName } from './columns.ts';
 import type { Comparison, PairComparison, PairOperand, Side } from './plan.ts';
+import { MIRRORED } from './operators.ts';
+import { isColumnTerm, isLiteralTerm } from './terms.ts';
+import { larger, smaller } from './types.ts';
+import type { LocalValue } from './value.ts';
 
-/** How the values of two columns become unsigned integers of one width that compare alike. */
+/** How two values of one scale or domain become unsigned integers of one width that compare alike. */
 export interface ComparisonShape {
   readonly base: bigint;
   readonly bits: number;
-  readonly operands: readonly [OperandShape, OperandShape];
 }
 
-type OperandShape = Pick<PairOperand, 'scaleUp' | 'map'>;
-
 /** Bits of the largest of `count` consecutive values from 0; at least 1. */
-function bitsOf(largest: bigint): number {
+export function bitsOf(largest: bigint): number {
   return Math.max(1, largest.toString(2).length);
 }
 
-/** The joint domain of two text columns, sorted by code units, in NFC as at import. */
-function jointDomain(a: ColumnPolicy, b: ColumnPolicy): readonly string[] {
-  const all = [...domainOf(a), ...domainOf(b)].map((value) => value.normalize('NFC'));
-  return [...new Set(all)].sort();
+/** The shape of comparing two values, from their ranges. */
+export function comparisonShape(a: LocalValue, b: LocalValue): ComparisonShape {
+  const base = smaller(a.type.min, b.type.min);
+  const top = larger(a.type.max, b.type.max);
+  return { base, bits: bitsOf(top - base) };
 }
 
-function mapInto(joint: ReadonlyMap<string, number>, column: ColumnPolicy): number[] | null {
-  const map = domainOf(column).map((value) => joint.get(value.normalize('NFC')) ?? 0);
-  return map.every((value, i) => value === i) ? null : map;
+/** A plain column may be scaled or mapped on its way in; anything else is a derived column. */
+function operandShape({ term }: LocalValue): Pick<PairOperand, 'column' | 'scaleUp' | 'map'> {
+  if (isColumnTerm(term)) return { column: term.column, scaleUp: term.scaleUp, map: null };
+  if (!isLiteralTerm(term) && term.op === 'map' && isColumnTerm(term.of)) {
+    return { column: term.of.column, scaleUp: 1, map: term.table };
+  }
+  return { column: columnName(term), scaleUp: 1, map: null };
 }
 
-/** Joint domains hold thousands of values and a query may compare the same columns often. */
-const TEXT_SHAPES = new WeakMap<ColumnPolicy, WeakMap<ColumnPolicy, ComparisonShape>>();
-
-function textShape(a: ColumnPolicy, b: ColumnPolicy): ComparisonShape {
-  const ofA = TEXT_SHAPES.get(a) ?? new WeakMap<ColumnPolicy, ComparisonShape>();
-  TEXT_SHAPES.set(a, ofA);
-  const shape = ofA.get(b) ?? newTextShape(a, b);
-  ofA.set(b, shape);
-  return shape;
-}
-
-function newTextShape(a: ColumnPolicy, b: ColumnPolicy): ComparisonShape {
-  const values = jointDomain(a, b);
-  const joint = new Map(values.map((value, i) => [value, i]));
-  const operand = (column: ColumnPolicy): OperandShape => ({
-    scaleUp: 1,
-    map: mapInto(joint, column),
-  });
-  return {
-    base: 0n,
-    bits: bitsOf(BigInt(values.length - 1)),
-    operands: [operand(a), operand(b)],
-  };
-}
-
-/** The shape of comparing two columns of one family, from their declared ranges. */
-export function comparisonShape(a: ColumnPolicy, b: ColumnPolicy): ComparisonShape {
-  if (a.type === 'text') return textShape(a, b);
-  const scale = Math.max(scaleOf(a), scaleOf(b));
-  const parts = [a, b].map((column) => {
-    const scaleUp = 10 ** (scale - scaleOf(column));
-    const { min, max } = columnRange(column);
-    return { scaleUp, min: BigInt(min) * BigInt(scaleUp), max: BigInt(max) * BigInt(scaleUp) };
-  });
-  const [left, right] = [parts[0]!, parts[1]!];
-  const base = left.min < right.min ? left.min : right.min;
-  const top = left.max > right.max ? left.max : right.max;
-  const operands = [
-    { scaleUp: left.scaleUp, map: null },
-    { scaleUp: right.scaleUp, map: null },
-  ] as const;
-  return { base, bits: bitsOf(top - base), operands };
-}
-
-/** A column of a comparison with the side that owns it. */
-export interface SidedColumn {
+/** A value of a comparison with the side that owns it. */
+export interface SidedValue {
   readonly side: Side;
-  readonly column: ResolvedColumn;
+  readonly value: LocalValue;
 }
+
+/** The name of the column that an operand needs of its side. */
+export const operandColumn = (value: LocalValue): string => operandShape(value).column;
 
 /** The planned comparison `left op right`, the smaller side on the left. */
 export function pairComparison(
   op: Comparison,
-  left: SidedColumn,
-  right: SidedColumn,
+  left: SidedValue,
+  right: SidedValue,
 ): PairComparison {
   if (left.side > right.side) return pairComparison(MIRRORED[op], right, left);
-  const { base, bits, operands } = comparisonShape(left.column.policy, right.column.policy);
-  const operand = ({ side, column }: SidedColumn, shape: OperandShape): PairOperand => ({
-    side,
-    column: column.name,
-    nullable: column.policy.nullable,
-    ...shape,
-  });
-  return {
-    kind: 'compare',
-    op,
-    left: operand(left, operands[0]),
-    right: operand(right, operands[1]),
-    base: `${base}`,
-    bits,
+  const { base, bits } = comparisonShape(left.value, right.value);
+  const operand = ({ side, value }: SidedValue): PairOperand => {
+    const { column, scaleUp, map } = operandShape(value);
+    return { side, column, nullable: value.type.nullable, scaleUp, map };
   };
+  return { kind: 'compare', op, left: operand(left), right: operand(right), base: `${base}`, bits };
 }

@@ -2,14 +2,12 @@
  * SELECT statements, by recursive descent over a whitelist: what has no rule here is refused. The
  * text is read by this parser alone, so nothing it holds can be dropped or regrouped unseen.
  */
-import { expectNoCall, parseCondition, parseLiteral } from './conditions.ts';
 import { Cursor } from './cursor.ts';
-import { hintOfAggregate, JOIN_HINT, refusal, ROWS_STAY_HINT } from './hints.ts';
+import { parseExpression } from './expressions.ts';
+import { JOIN_HINT, refusal, ROWS_STAY_HINT } from './hints.ts';
 import { LIMIT_MAX, OUTPUT_COLUMNS_MAX } from './limits.ts';
 import type {
-  AggregateFunction,
-  AggregateSyntax,
-  ItemExpression,
+  Expression,
   JoinSyntax,
   OrderItem,
   SelectItem,
@@ -39,12 +37,13 @@ export function parseSelect(sql: string): SelectSyntax {
   }
   const from = parseTable(cursor);
   const joins = parseJoins(cursor);
-  const where = cursor.accept('WHERE') ? parseCondition(cursor) : null;
+  const where = cursor.accept('WHERE') ? parseExpression(cursor) : null;
   const groupBy = cursor.accept('GROUP', 'BY') ? parseGroupBy(cursor) : [];
+  const having = cursor.accept('HAVING') ? parseExpression(cursor) : null;
   const orderBy = cursor.accept('ORDER', 'BY') ? parseOrderBy(cursor) : [];
-  const limit = cursor.accept('LIMIT') ? parseLimit(cursor) : null;
+  const { limit, offset } = parseLimits(cursor);
   if (cursor.peek().kind !== 'end') throw cursor.unexpected('expected the end of the statement');
-  return { items, from, joins, where, groupBy, orderBy, limit };
+  return { items, from, joins, where, groupBy, having, orderBy, limit, offset };
 }
 
 function expectSelect(cursor: Cursor): void {
@@ -70,7 +69,7 @@ function parseItems(cursor: Cursor): readonly SelectItem[] {
     }
     const { from } = cursor.peek();
     expectNoStar(cursor);
-    const expression = parseItem(cursor);
+    const expression = parseExpression(cursor);
     const named = cursor.accept('AS') || cursor.isName();
     if (cursor.isAt('OVER') || cursor.isAt('FILTER') || cursor.isAt('WITHIN')) {
       throw cursor.unexpected('expected a comma or FROM');
@@ -87,64 +86,6 @@ function expectNoStar(cursor: Cursor): void {
   if (!cursor.isSymbol(ahead, '*')) return;
   const fragment = cursor.sql.slice(cursor.peek().from, cursor.peek(ahead).to);
   throw refusal('SQL_SELECT_STAR', 'a query cannot select all columns', fragment, ROWS_STAY_HINT);
-}
-
-/** A column, an aggregate or a literal, in any number of parentheses. */
-function parseItem(cursor: Cursor): ItemExpression {
-  if (cursor.isAt('(')) {
-    cursor.next();
-    cursor.enter();
-    const inside = parseItem(cursor);
-    cursor.require(')');
-    cursor.leave();
-    return inside;
-  }
-  const literal = parseLiteral(cursor);
-  if (literal !== null) return literal;
-  const { from, kind, text } = cursor.peek();
-  if (kind === 'word' && (text === 'COUNT' || text === 'SUM' || text === 'AVG')) {
-    if (cursor.isSymbol(1, '(')) return parseAggregate(cursor, text);
-  }
-  expectNoCall(cursor);
-  const path = cursor.path('a column or COUNT, SUM or AVG', 3);
-  return { kind: 'column', path, span: cursor.spanFrom(from) };
-}
-
-function parseAggregate(cursor: Cursor, name: AggregateFunction): AggregateSyntax {
-  const { from } = cursor.next();
-  cursor.require('(');
-  const distinct = cursor.accept('DISTINCT');
-  if (!distinct) cursor.accept('ALL');
-  const argument = parseArgument(cursor, name, distinct, from);
-  if (cursor.isAt(',') || cursor.isAt('ORDER')) {
-    cursor.next();
-    const hint = hintOfAggregate('VARIANCE') ?? '';
-    throw cursor.refuse(`${name} takes one argument`, from, hint);
-  }
-  cursor.require(')');
-  if (cursor.isAt('OVER') || cursor.isAt('FILTER') || cursor.isAt('WITHIN')) {
-    throw cursor.unexpected('expected a comma or FROM');
-  }
-  return { kind: 'aggregate', name, distinct, argument, span: cursor.spanFrom(from) };
-}
-
-function parseArgument(
-  cursor: Cursor,
-  name: AggregateFunction,
-  distinct: boolean,
-  start: number,
-): AggregateSyntax['argument'] {
-  const { from } = cursor.peek();
-  if (name === 'COUNT' && !distinct && cursor.accept('*')) {
-    return { kind: 'star', span: cursor.spanFrom(from) };
-  }
-  const argument = parseItem(cursor);
-  if (argument.kind === 'column') return argument;
-  // COUNT(1) is how some write COUNT(*): a literal that is not NULL counts every row.
-  if (name === 'COUNT' && !distinct && argument.kind === 'number') {
-    return { kind: 'star', span: argument.span };
-  }
-  throw cursor.refuse(`${name} takes a column`, start, 'Name a column of one of the two tables.');
 }
 
 function parseTable(cursor: Cursor): TableSyntax {
@@ -171,21 +112,33 @@ function parseTable(cursor: Cursor): TableSyntax {
 function parseJoins(cursor: Cursor): readonly JoinSyntax[] {
   const joins: JoinSyntax[] = [];
   for (;;) {
-    if (cursor.isAt(',')) {
-      throw refusal('SQL_BAD_JOIN', 'tables cannot be listed with commas', ',', JOIN_HINT);
+    if (cursor.accept(',')) {
+      joins.push({ kind: 'inner', table: parseTable(cursor), condition: null });
+      continue;
     }
-    if (cursor.accept('INNER')) cursor.require('JOIN');
-    else if (!cursor.accept('JOIN')) return joins;
-    joins.push(parseJoin(cursor));
+    const kind = joinKind(cursor);
+    if (kind === null) return joins;
+    joins.push(parseJoin(cursor, kind));
   }
 }
 
-function parseJoin(cursor: Cursor): JoinSyntax {
+/** Steps over the words of a join. */
+function joinKind(cursor: Cursor): JoinSyntax['kind'] | null {
+  if (cursor.accept('INNER')) cursor.require('JOIN');
+  else if (cursor.accept('LEFT')) {
+    cursor.accept('OUTER');
+    cursor.require('JOIN');
+    return 'left';
+  } else if (!cursor.accept('JOIN')) return null;
+  return 'inner';
+}
+
+function parseJoin(cursor: Cursor, kind: JoinSyntax['kind']): JoinSyntax {
   const table = parseTable(cursor);
   const { from } = cursor.peek();
   if (cursor.accept('ON')) {
-    const condition = parseCondition(cursor);
-    return { table, condition: { kind: 'on', condition, span: cursor.spanFrom(from) } };
+    const condition = parseExpression(cursor);
+    return { kind, table, condition: { kind: 'on', condition, span: cursor.spanFrom(from) } };
   }
   if (!cursor.accept('USING')) {
     if (cursor.peek().kind === 'end' || cursor.isAt('WHERE')) {
@@ -201,13 +154,13 @@ function parseJoin(cursor: Cursor): JoinSyntax {
     throw refusal('SQL_BAD_JOIN', 'USING takes the privacy unit alone', fragment, JOIN_HINT);
   }
   cursor.require(')');
-  return { table, condition: { kind: 'using', column, span: cursor.spanFrom(from) } };
+  return { kind, table, condition: { kind: 'using', column, span: cursor.spanFrom(from) } };
 }
 
-function parseGroupBy(cursor: Cursor): readonly ItemExpression[] {
-  const keys: ItemExpression[] = [];
+function parseGroupBy(cursor: Cursor): readonly Expression[] {
+  const keys: Expression[] = [];
   do {
-    keys.push(parseItem(cursor));
+    keys.push(parseExpression(cursor));
   } while (cursor.accept(','));
   return keys;
 }
@@ -216,7 +169,7 @@ function parseOrderBy(cursor: Cursor): readonly OrderItem[] {
   const keys: OrderItem[] = [];
   do {
     const { from } = cursor.peek();
-    const expression = parseItem(cursor);
+    const expression = parseExpression(cursor);
     const descending = cursor.accept('DESC');
     if (!descending) cursor.accept('ASC');
     // PostgreSQL: NULL sorts as larger than every value.
@@ -230,13 +183,26 @@ function parseOrderBy(cursor: Cursor): readonly OrderItem[] {
   return keys;
 }
 
-function parseLimit(cursor: Cursor): number {
+/** LIMIT and OFFSET, each at most once, in either order. */
+function parseLimits(cursor: Cursor): { readonly limit: number | null; readonly offset: number } {
+  let limit: number | null = null;
+  let offset: number | null = null;
+  for (;;) {
+    if (limit === null && cursor.accept('LIMIT')) limit = parseCount(cursor, 'LIMIT');
+    else if (offset === null && cursor.accept('OFFSET')) {
+      offset = parseCount(cursor, 'OFFSET');
+      if (!cursor.accept('ROWS')) cursor.accept('ROW');
+    } else return { limit, offset: offset ?? 0 };
+  }
+}
+
+function parseCount(cursor: Cursor, what: string): number {
   const token = cursor.peek();
   const value = token.kind === 'number' ? Number(token.text) : NaN;
   if (token.kind !== 'number' || !/^\d+$/.test(token.text) || value > LIMIT_MAX) {
     if (token.kind === 'end') throw cursor.unexpected('expected a number of rows');
-    const hint = `LIMIT takes a whole number from 0 to ${LIMIT_MAX}.`;
-    throw refusal('SQL_BAD_LITERAL', 'LIMIT needs a whole number', cursor.textOf(token), hint);
+    const hint = `${what} takes a whole number from 0 to ${LIMIT_MAX}.`;
+    throw refusal('SQL_BAD_LITERAL', `${what} needs a whole number`, cursor.textOf(token), hint);
   }
   cursor.next();
   return value;

@@ -14,18 +14,44 @@ export type Side = number;
 /** Comparison operators after normalisation. */
 export type Comparison = '=' | '<>' | '<' | '<=' | '>' | '>=';
 
-/** A predicate over one table's own columns, evaluated by its owner in clear (three-valued). */
+/** A predicate over one side's own rows, evaluated by its owner in clear (three-valued). */
 export type LocalPredicate =
   | { readonly kind: 'and' | 'or'; readonly terms: readonly LocalPredicate[] }
   | { readonly kind: 'not'; readonly term: LocalPredicate }
   | { readonly kind: 'compare'; readonly op: Comparison; readonly left: Term; readonly right: Term }
   | { readonly kind: 'in'; readonly term: Term; readonly list: readonly Literal[] }
   | { readonly kind: 'isNull'; readonly term: Term }
-  | { readonly kind: 'isTrue'; readonly column: string }
   | { readonly kind: 'constant'; readonly value: boolean | null };
 
-/** A column of the side's table, or a literal already coded in the compared column's units. */
-export type Term = { readonly column: string; readonly scaleUp: number } | Literal;
+/**
+ * A value of one row of a side, an exact integer or NULL. Operators are NULL when an operand is,
+ * but for `least`, `greatest` (which skip NULLs), `coalesce` and `case`.
+ */
+export type Term =
+  /** A column of the side, times a power of ten. */
+  | { readonly column: string; readonly scaleUp: number }
+  | Literal
+  | { readonly op: '+' | '-' | '*'; readonly left: Term; readonly right: Term }
+  | { readonly op: 'least' | 'greatest' | 'coalesce'; readonly terms: readonly Term[] }
+  | {
+      readonly op: 'case';
+      readonly branches: readonly { readonly when: LocalPredicate; readonly then: Term }[];
+      readonly otherwise: Term;
+    }
+  /** Moved to the nearer bound. */
+  | { readonly op: 'clamp'; readonly lower: string; readonly upper: string; readonly of: Term }
+  /** Quotient and remainder of floor division by a positive integer. */
+  | { readonly op: 'div' | 'mod'; readonly by: string; readonly of: Term }
+  /** Of a date: a calendar field, or the first day of the period it is in. */
+  | { readonly op: 'part'; readonly part: DatePart; readonly of: Term }
+  | { readonly op: 'trunc'; readonly part: DatePeriod; readonly of: Term }
+  /** The entry at the index that the operand is. */
+  | { readonly op: 'map'; readonly table: readonly number[]; readonly of: Term }
+  /** 1 on every row; NULL on the row that LEFT JOIN invents. */
+  | { readonly op: 'present' };
+
+export type DatePeriod = 'day' | 'week' | 'month' | 'quarter' | 'year';
+export type DatePart = 'year' | 'quarter' | 'month' | 'week' | 'day' | 'dow' | 'isodow' | 'doy';
 
 /**
  * An integer in coded units, as a decimal string; `null` is SQL NULL. Text literals outside the
@@ -42,6 +68,8 @@ export interface Literal {
  */
 export type PairPredicate =
   | { readonly kind: 'and' | 'or'; readonly terms: readonly PairPredicate[] }
+  /** TRUE where the term is not: of a CASE branch that was not taken. Never in WHERE. */
+  | { readonly kind: 'not'; readonly term: PairPredicate }
   /** Index into `sides[side].bits`. */
   | { readonly kind: 'bit'; readonly side: Side; readonly index: number }
   | PairComparison;
@@ -70,13 +98,17 @@ export interface PairOperand {
   readonly map: readonly number[] | null;
 }
 
-/** One key of GROUP BY: a column with a declared domain. A nullable column's last value is NULL. */
+/**
+ * One key of GROUP BY: a column with a declared domain, or a derived one whose domain follows from
+ * declared ones. A nullable column's last value is NULL.
+ */
 export interface GroupKey {
   readonly side: Side;
   readonly column: string;
   readonly domain: readonly (string | null)[];
   /** Coded value of each non-NULL label where it is not its index (integers); null elsewhere. */
   readonly codes: readonly number[] | null;
+  readonly type: ColumnTypeName;
 }
 
 /** A quantity computed per group on shares: a sum over row combinations or over users. */
@@ -85,12 +117,36 @@ export type Measure =
   | { readonly kind: 'users' }
   /** COUNT(*): qualifying combinations. */
   | { readonly kind: 'rows' }
+  /** Users with a qualifying combination for which the guard holds too. */
+  | { readonly kind: 'usersIf'; readonly guard: PairPredicate }
   /** COUNT(column): qualifying combinations whose column is not NULL. */
   | { readonly kind: 'nonNull'; readonly side: Side; readonly column: string }
   /** SUM(column), NULL as 0; clamped to the declared bounds when the plan is private. */
   | { readonly kind: 'sum'; readonly side: Side; readonly column: string }
   /** SUM(2x − (lower + upper)) over non-NULL x, clamped: the centred sum behind a private AVG. */
-  | { readonly kind: 'centredSum'; readonly side: Side; readonly column: string };
+  | { readonly kind: 'centredSum'; readonly side: Side; readonly column: string }
+  /** The sum over combinations of all terms: an expression over columns of several sides. */
+  | {
+      readonly kind: 'terms';
+      /** True when it counts rows: over none it is 0, where a sum is NULL. */
+      readonly counts: boolean;
+      readonly terms: readonly MeasureTerm[];
+    };
+
+/** A product of columns of different sides, NULL as 0, where the guard holds. */
+export interface MeasureTerm {
+  readonly guard: PairPredicate | null;
+  /** Widest first: it is multiplied as a ring element, the others bit by bit. Empty: the term is 1. */
+  readonly factors: readonly MeasureFactor[];
+}
+
+/** `value − base` is an unsigned integer below 2^bits; NULL counts as the value 0. */
+export interface MeasureFactor {
+  readonly side: Side;
+  readonly column: string;
+  readonly base: string;
+  readonly bits: number;
+}
 
 /** A measure with its release. `sensitivity` is D1, the L1 bound over all groups, a decimal string. */
 export interface PlannedMeasure {
@@ -107,22 +163,87 @@ export interface PlannedMeasure {
    * `nonNullIndex` names the measure counting non-NULL values.
    */
   readonly nonNullIndex: number | null;
+  /**
+   * The measure that holds the low bits of each value of a sum too wide for one element. What opens
+   * is one number: carries are settled on shares, so the low cell ends up in [0, 2^bits).
+   */
+  readonly low: { readonly measure: number; readonly bits: number } | null;
+  /**
+   * Measures of one histogram have one number: a row is in one bucket, so they have one L1 bound
+   * and one share of epsilon together. Null elsewhere.
+   */
+  readonly histogram: number | null;
 }
+
+/** A value of the answer, computed by the analyst's client from released numbers: post-processing. */
+export type OutputExpression =
+  | { readonly kind: 'group'; readonly key: number }
+  | { readonly kind: 'measure'; readonly measure: number }
+  /** sum / count of non-NULL values; when `centred`, from the centred sum of privacy.md §2. */
+  | {
+      readonly kind: 'average';
+      readonly sum: number;
+      readonly count: number;
+      readonly centred: boolean;
+    }
+  /** From sums of values and squares; when `centred`, of 2x − (lower + upper). */
+  | {
+      readonly kind: 'variance';
+      readonly of: 'population' | 'sample';
+      readonly root: boolean;
+      readonly sum: number;
+      readonly squares: number;
+      readonly count: number;
+      readonly centred: boolean;
+    }
+  /** The bucket that holds the value of rank max(1, ⌈fraction · n⌉). */
+  | {
+      readonly kind: 'quantile';
+      readonly fraction: string;
+      readonly buckets: readonly number[];
+      /** Coded value that each bucket stands for. */
+      readonly values: readonly string[];
+    }
+  /** A coded quantity in units of 10^-scale. */
+  | { readonly kind: 'scaled'; readonly of: OutputExpression; readonly scale: number }
+  /** `num/den`. */
+  | { readonly kind: 'number'; readonly value: string }
+  | { readonly kind: 'text'; readonly value: string }
+  | { readonly kind: 'boolean'; readonly value: boolean }
+  | { readonly kind: 'null' }
+  | {
+      readonly kind: '+' | '-' | '*' | '/';
+      readonly left: OutputExpression;
+      readonly right: OutputExpression;
+    }
+  /** Half away from zero, at so many digits after the point. */
+  | { readonly kind: 'round'; readonly of: OutputExpression; readonly digits: number }
+  | {
+      readonly kind: 'coalesce' | 'least' | 'greatest';
+      readonly terms: readonly OutputExpression[];
+    }
+  | { readonly kind: 'and' | 'or'; readonly terms: readonly OutputExpression[] }
+  | { readonly kind: 'not' | 'isNull'; readonly of: OutputExpression }
+  | {
+      readonly kind: 'compare';
+      readonly op: Comparison;
+      readonly left: OutputExpression;
+      readonly right: OutputExpression;
+    }
+  | {
+      readonly kind: 'case';
+      readonly branches: readonly {
+        readonly when: OutputExpression;
+        readonly then: OutputExpression;
+      }[];
+      readonly otherwise: OutputExpression;
+    };
 
 /** One output column of the SELECT list, in order. */
 export interface OutputColumn {
   readonly name: string;
-  readonly value:
-    | { readonly kind: 'group'; readonly key: number }
-    | { readonly kind: 'measure'; readonly measure: number }
-    /** sum / count of non-NULL values; when `centred`, from the centred sum of privacy.md §2. */
-    | {
-        readonly kind: 'average';
-        readonly sum: number;
-        readonly count: number;
-        readonly centred: boolean;
-      };
-  /** How a released integer reads: digits after the point, or a domain for group keys. */
+  readonly value: OutputExpression;
+  /** Digits after the point of a decimal; for a double, digits its rounding keeps at least. */
   readonly scale: number;
   readonly type: ColumnTypeName;
 }
@@ -130,7 +251,7 @@ export interface OutputColumn {
 export type ColumnTypeName = 'date' | 'decimal' | 'integer' | 'text' | 'boolean' | 'double';
 
 export interface OrderKey {
-  /** Index into `output`. */
+  /** Index into `output`, and beyond it into `hidden`. */
   readonly column: number;
   readonly descending: boolean;
   readonly nullsFirst: boolean;
@@ -140,6 +261,11 @@ export interface OrderKey {
 export interface PlanSide {
   readonly party: string;
   readonly table: string;
+  /**
+   * Further tables of the party, sorted, which it joins to `table` on its own unit before anything
+   * else; columns are then called `table.column`.
+   */
+  readonly joined: readonly string[];
   /** Declared bound on users: the public capacity. */
   readonly capacity: number;
   /** Row slots per user in this plan. */
@@ -148,8 +274,18 @@ export interface PlanSide {
   readonly filter: LocalPredicate | null;
   /** Predicates whose truth per row enters `pair` as a bit. */
   readonly bits: readonly LocalPredicate[];
-  /** Columns whose values enter the computation, sorted. */
+  /** Columns whose values enter the computation, sorted; derived ones by their names. */
   readonly columns: readonly string[];
+  /** Columns that the owner computes from its rows, called `=0`, `=1` and so on. */
+  readonly derived: readonly { readonly name: string; readonly term: Term }[];
+  /**
+   * The row of NULLs that LEFT JOIN gives a user whom this side lacks, or null when users must
+   * match. Values are in the order of `columns`, bits in that of `bits`.
+   */
+  readonly absent: {
+    readonly values: readonly (number | null)[];
+    readonly bits: readonly boolean[];
+  } | null;
   /** Bounds applied per user, in order; null when the plan is not private. */
   readonly bounds: {
     /** At most this many distinct values of the side's own group keys per user. */
@@ -186,7 +322,7 @@ export interface PlanJoin {
 }
 
 export interface Plan {
-  readonly version: 2;
+  readonly version: 3;
   readonly room: string;
   readonly policyDigest: string;
   /** Pivot first, then the senders in policy order; 2 to 4. */
@@ -198,7 +334,12 @@ export interface Plan {
   /** Measure 0 is always the user count. */
   readonly measures: readonly PlannedMeasure[];
   readonly output: readonly OutputColumn[];
+  /** Columns that ORDER BY needs and the answer does not show. */
+  readonly hidden: readonly OutputColumn[];
+  /** A group's row stays when this is TRUE. */
+  readonly having: OutputExpression | null;
   readonly orderBy: readonly OrderKey[];
   readonly limit: number | null;
+  readonly offset: number;
   readonly privacy: PlanPrivacy;
 }

@@ -1,4 +1,3 @@
-import { expect } from '../core/errors.ts';
 import { digestOf } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
 import {
@@ -9,12 +8,13 @@ import {
   type SidesBounds,
   type Tables,
 } from './bounds.ts';
-import { groupCodes, groupDomain } from './coding.ts';
+import { columnName, nameDerived, termOfColumn } from './columns.ts';
 import { refusal } from './hints.ts';
 import { resolveItems, type Items } from './items.ts';
 import { SHARDS_MAX } from './limits.ts';
-import { planMeasures, planPrivacy, queryEpsilon } from './measures.ts';
-import { bindTables, type TableIndex } from './names.ts';
+import { guardsOf, planMeasures, planPrivacy, queryEpsilon } from './measures.ts';
+import { bindTables } from './joins.ts';
+import { type Scope, type TableIndex } from './names.ts';
 import { parseSelect } from './parser.ts';
 import type { Plan, PlanJoin, PlannedMeasure, PlanSide, Side } from './plan.ts';
 import { resolveCondition } from './predicates.ts';
@@ -23,9 +23,12 @@ import {
   sideOfTable,
   splitCondition,
   tablesBySide,
+  type Normal,
   type PairPlan,
   type SplitCondition,
 } from './rewrite.ts';
+import type { SelectSyntax } from './syntax.ts';
+import { evaluatePredicate, evaluateTerm } from './terms.ts';
 
 /** What the caller of a query chooses beside its text. */
 export interface QueryOptions {
@@ -53,43 +56,85 @@ export function planQuery(
   sql: string,
   options: QueryOptions,
 ): Plan {
-  const select = parseSelect(sql);
+  const resolved = resolveQuery(policy, parseSelect(sql), sql);
+  return nameDerived(layOut(policy, policyDigest, resolved, options));
+}
+
+/** A query with its names, types and values resolved; what it means, before how it runs. */
+export interface ResolvedQuery {
+  readonly select: SelectSyntax;
+  readonly scope: Scope;
+  readonly items: Items;
+  readonly split: SplitCondition;
+}
+
+/** Resolves and validates a query, and splits its conditions between the tables. Pure. */
+export function resolveQuery(policy: Policy, select: SelectSyntax, sql: string): ResolvedQuery {
   const scope = bindTables(policy, sql, select);
   const { tables } = scope;
   const items = resolveItems(scope, policy, select);
-  const where = select.where === null ? null : resolveCondition(scope, select.where);
-  const split = splitCondition(where, tables.length);
+  const reading = { scope, clamp: false };
+  const where = scope.where.map((condition) => resolveCondition(reading, condition));
+  const onRight = tables.map((_, table) =>
+    scope.onRight
+      .filter((on) => on.table === table)
+      .map(({ condition }) => resolveCondition(reading, condition)),
+  );
+  const split = splitCondition(
+    where,
+    onRight,
+    tables.map(({ optional }) => optional),
+  );
+  return { select, scope, items, split };
+}
 
-  const pivot = choosePivot(tables, items.keys);
+/** Chooses pivot, slots and widths, prices the measures and lays the plan out. Pure. */
+function layOut(
+  policy: Policy,
+  policyDigest: string,
+  { select, scope, items, split }: ResolvedQuery,
+  options: QueryOptions,
+): Plan {
+  const { tables } = scope;
+  const { optional } = split;
+  const pivot = choosePivot(tables, items.keys, optional);
   expectGroupsFit(items.keys, pivot, tables);
   const differential = differentialOf(policy);
   const bounds = boundSides(differential, tables, items.keys, pivot);
-  const pairs = planPairs(split.mixed, pivot, tables.length);
+  const guards = guardsOf(items.wanted);
+  const pairs = planPairs([split.mixed, ...guards], pivot, tables.length);
+  const guard = (condition: Normal) => pairs.pairs[1 + guards.indexOf(condition)]!;
 
   const privacy = planPrivacy(policy, queryEpsilon(policy, options.epsilon));
-  const users = Math.min(...tables.map((table) => table.policy.max_users));
-  const measures = planMeasures(items.wanted, privacy, { pivot, differential, bounds, users });
+  const sure = tables.filter((_, table) => !optional[table]!);
+  const users = Math.min(...sure.map(({ maxUsers }) => maxUsers));
+  const context = { pivot, differential, bounds, users, guard };
+  const measures = planMeasures(items.wanted, privacy, context);
   const parts = { tables, split, pairs, bounds, items, measures };
   const sides = tablesBySide(tables.length, pivot).map((table, which) =>
     planSide({ ...parts, which, table }),
   );
   return {
-    version: 2,
+    version: 3,
     room: policy.room,
     policyDigest,
     sides,
     join: planJoin(policy, sides),
-    pair: pairs.pair,
-    groups: items.keys.map(({ table, name, policy: column }) => {
-      const domain = groupDomain(column);
-      expect(domain !== null, 'a group key has a domain');
-      const side = sideOfTable(table, pivot);
-      return { side, column: name, domain, codes: groupCodes(column) };
-    }),
+    pair: pairs.pairs[0]!,
+    groups: items.keys.map(({ value, domain, codes }) => ({
+      side: sideOfTable(value.table, pivot),
+      column: columnName(value.term),
+      domain,
+      codes,
+      type: value.type.name,
+    })),
     measures,
     output: items.output,
+    hidden: items.hidden,
+    having: items.having,
     orderBy: items.orderBy,
     limit: select.limit,
+    offset: select.offset,
     privacy,
   };
 }
@@ -105,23 +150,49 @@ interface SideParts {
   readonly measures: readonly PlannedMeasure[];
 }
 
+/** Columns of a side that a measure reads. */
+function measuredColumns({ measure }: PlannedMeasure, side: Side): readonly string[] {
+  if (measure.kind === 'terms') {
+    const factors = measure.terms.flatMap((term) => term.factors);
+    return factors.filter((factor) => factor.side === side).map(({ column }) => column);
+  }
+  return 'column' in measure && measure.side === side ? [measure.column] : [];
+}
+
 function planSide(parts: SideParts): PlanSide {
   const { which, table: index, tables, split, pairs, bounds, items, measures } = parts;
-  const { party, name, policy } = tables[index]!;
-  const measured = measures.flatMap(({ measure }) =>
-    'column' in measure && measure.side === which ? [measure.column] : [],
-  );
-  const grouped = items.keys.filter((key) => key.table === index).map((key) => key.name);
+  const { party, parts: own, maxUsers } = tables[index]!;
+  const measured = measures.flatMap((planned) => measuredColumns(planned, which));
+  const grouped = items.keys
+    .filter(({ value }) => value.table === index)
+    .map(({ value }) => columnName(value.term));
   const columns = [...new Set([...pairs.columns[which]!, ...measured, ...grouped])].sort();
+  const bits = pairs.bits[which]!;
+  const [first, ...rest] = own.map(({ name }) => name);
   return {
     party,
-    table: name,
-    capacity: policy.max_users,
+    table: first!,
+    joined: rest,
+    capacity: maxUsers,
     slots: bounds.slots[which]!,
     filter: split.filters[index]!,
-    bits: pairs.bits[which]!,
+    bits,
     columns,
+    derived: [],
+    absent: split.optional[index]! ? absentRow(columns, bits) : null,
     bounds: bounds.bounds[which]!,
+  };
+}
+
+/** What the row of NULLs has in each column and bit. */
+function absentRow(columns: readonly string[], bits: PlanSide['bits']): PlanSide['absent'] {
+  const noColumn = (): null => null;
+  return {
+    values: columns.map((column) => {
+      const value = evaluateTerm(termOfColumn(column), noColumn, false);
+      return value === null ? null : Number(value);
+    }),
+    bits: bits.map((bit) => evaluatePredicate(bit, noColumn, false) === true),
   };
 }
 
@@ -138,7 +209,7 @@ function planJoin({ rules }: Policy, sides: readonly PlanSide[]): PlanJoin {
 }
 
 /** AGREEMENT. Separates plan digests from those of other documents. */
-const PLAN_DOMAIN = 'parley/plan/v2';
+const PLAN_DOMAIN = 'parley/plan/v3';
 
 /**
  * SHA-256 over the domain-separated canonical JSON (RFC 8785) of the plan, lower-case hex: what the

@@ -5,14 +5,23 @@
  * what mixes tables keeps one bit per maximal part of one table.
  */
 import { expect } from '../core/errors.ts';
+import { operandColumn, pairComparison } from './pairs.ts';
 import type { TableIndex } from './names.ts';
-import { pairComparison } from './pairs.ts';
 import type { LocalPredicate, PairPredicate, Side } from './plan.ts';
 import { NEGATED } from './operators.ts';
-import type { CrossComparison, Logic } from './predicates.ts';
+import type { CrossComparison, Logic } from './logic.ts';
+import { evaluatePredicate, evaluateTerm, indicatorTerm, literal, termKey } from './terms.ts';
+import type { LocalValue } from './value.ts';
+
+type CrossNormal = {
+  readonly kind: 'cross';
+  readonly comparison: CrossComparison;
+  readonly tables: number;
+  readonly key: string;
+};
 
 /** A condition in normal form: flat, without constants inside, terms distinct and sorted by key. */
-type Normal =
+export type Normal =
   | { readonly kind: 'constant'; readonly value: boolean; readonly key: string }
   | {
       readonly kind: 'and' | 'or';
@@ -24,12 +33,16 @@ type Normal =
       readonly kind: 'local';
       readonly table: TableIndex;
       readonly predicate: LocalPredicate;
+      /** TRUE where the predicate is not. */
+      readonly denial: LocalPredicate;
       readonly tables: number;
       readonly key: string;
     }
+  | CrossNormal
+  /** TRUE where the comparison is not. */
   | {
-      readonly kind: 'cross';
-      readonly comparison: CrossComparison;
+      readonly kind: 'not';
+      readonly of: CrossNormal;
       readonly tables: number;
       readonly key: string;
     };
@@ -38,23 +51,28 @@ type Connective = 'and' | 'or';
 const DUAL: Readonly<Record<Connective, Connective>> = { and: 'or', or: 'and' };
 
 /** Tables a condition touches, as bits. */
-const tablesOf = (node: Normal): number => (node.kind === 'constant' ? 0 : node.tables);
+export const tablesOf = (node: Normal): number => (node.kind === 'constant' ? 0 : node.tables);
 
 /** Whether a condition touches several tables. */
-const spans = (node: Normal): boolean => {
+export const spans = (node: Normal): boolean => {
   const mask = tablesOf(node);
   return (mask & (mask - 1)) !== 0;
 };
 
 const constant = (value: boolean): Normal => ({ kind: 'constant', value, key: `${value}` });
 
-function normalise(logic: Logic, negated: boolean): Normal {
+/** The normal form of a condition, or of its negation. */
+export function normalise(logic: Logic, negated = false): Normal {
   switch (logic.kind) {
     case 'constant':
       // NULL is not TRUE, negated or not.
       return constant(logic.value !== null && logic.value !== negated);
     case 'not':
       return normalise(logic.term, !negated);
+    case 'isTrue': {
+      const truth = normalise(logic.term);
+      return negated ? deny(truth) : truth;
+    }
     case 'and':
     case 'or': {
       const kind = negated ? DUAL[logic.kind] : logic.kind;
@@ -64,23 +82,56 @@ function normalise(logic: Logic, negated: boolean): Normal {
       );
     }
     case 'local': {
-      const { table } = logic;
+      const { table, nullable } = logic;
       const predicate = negated ? logic.negation : logic.predicate;
-      const key = `${table}${JSON.stringify(predicate)}`;
-      return { kind: 'local', table, predicate, tables: 1 << table, key };
+      const other = negated ? logic.predicate : logic.negation;
+      return localNormal(table, predicate, nullable ? unlessTrue(predicate) : other);
     }
-    case 'cross': {
-      const comparison = negated ? { ...logic, op: NEGATED[logic.op] } : logic;
-      const { op, left, right } = comparison;
-      const tables = (1 << left.table) | (1 << right.table);
-      const key = `x${left.table}${left.name} ${op} ${right.table}${right.name}`;
-      return { kind: 'cross', comparison, tables, key };
-    }
+    case 'cross':
+      return crossNormal(negated ? { ...logic, op: NEGATED[logic.op] } : logic);
   }
 }
 
+function localNormal(table: TableIndex, predicate: LocalPredicate, denial: LocalPredicate): Normal {
+  const key = `${table}${JSON.stringify(predicate)}`;
+  return { kind: 'local', table, predicate, denial, tables: 1 << table, key };
+}
+
+function unlessTrue(predicate: LocalPredicate): LocalPredicate {
+  return { kind: 'compare', op: '=', left: indicatorTerm(predicate), right: literal(0n) };
+}
+
+function crossNormal(comparison: CrossComparison): CrossNormal {
+  const { op, left, right } = comparison;
+  const tables = (1 << left.table!) | (1 << right.table!);
+  const key = `x${left.table!}${termKey(left.term)} ${op} ${right.table!}${termKey(right.term)}`;
+  return { kind: 'cross', comparison, tables, key };
+}
+
+/** TRUE where the condition is FALSE or NULL. */
+function deny(node: Normal): Normal {
+  switch (node.kind) {
+    case 'constant':
+      return constant(!node.value);
+    case 'and':
+    case 'or':
+      return connect(DUAL[node.kind], node.terms.map(deny));
+    case 'local':
+      return localNormal(node.table, node.denial, node.predicate);
+    case 'not':
+      return node.of;
+    case 'cross':
+      return { kind: 'not', of: node, tables: node.tables, key: `!${node.key}` };
+  }
+}
+
+/** A condition of at most one table as its owner tests it: TRUE, or something else. */
+export function localTruth(logic: Logic): LocalPredicate {
+  return toLocal(normalise(logic));
+}
+
 /** AND or OR of normal forms: flattened, constants folded, terms distinct and in order. */
-function connect(kind: Connective, terms: readonly Normal[]): Normal {
+export function connect(kind: Connective, terms: readonly Normal[]): Normal {
   const neutral = kind === 'and';
   const flat = terms.flatMap((term) => (term.kind === kind ? term.terms : [term]));
   const byKey = new Map<string, Normal>();
@@ -96,44 +147,93 @@ function connect(kind: Connective, terms: readonly Normal[]): Normal {
   return { kind, terms: kept, tables, key: `${kind}(${kept.map((t) => t.key).join()})` };
 }
 
-/** WHERE split between the tables, before the pivot is known. */
+/** Conditions split between the tables, before the pivot is known. */
 export interface SplitCondition {
   /** What each table's owner drops rows by. */
   readonly filters: readonly (LocalPredicate | null)[];
-  /** What mixes tables. */
+  /** What mixes tables, or tests a table whose users need not match. */
   readonly mixed: Normal | null;
+  /** Tables whose users still need not match. */
+  readonly optional: readonly boolean[];
 }
 
-/** Splits a resolved condition over `tables` tables; null is no WHERE. */
-export function splitCondition(logic: Logic | null, tables: number): SplitCondition {
-  const all = Array.from({ length: tables }, (_, table) => table);
-  const root = logic === null ? constant(true) : normalise(logic, false);
-  if (root.kind === 'constant') {
-    const filter: LocalPredicate | null = root.value ? null : { kind: 'constant', value: false };
-    return { filters: all.map(() => filter), mixed: null };
+/**
+ * Splits WHERE and the conditions of LEFT JOIN on its right side.
+ * @param optional - by table. One that WHERE needs a row of is optional no longer.
+ */
+export function splitCondition(
+  where: readonly Logic[],
+  onRight: readonly (readonly Logic[])[],
+  optional: readonly boolean[],
+): SplitCondition {
+  const root = connect(
+    'and',
+    where.map((logic) => normalise(logic)),
+  );
+  if (root.kind === 'constant' && !root.value) {
+    const never: LocalPredicate = { kind: 'constant', value: false };
+    return { filters: optional.map(() => never), mixed: null, optional };
   }
-  const conjuncts = root.kind === 'and' ? root.terms : [root];
-  const filterOf = (table: TableIndex): LocalPredicate | null => {
-    const own = conjuncts.filter((term) => tablesOf(term) === 1 << table);
-    return own.length === 0 ? null : toLocal(connect('and', own));
-  };
-  const rest = conjuncts.filter(spans);
+  const conjuncts = root.kind === 'and' ? root.terms : root.kind === 'constant' ? [] : [root];
+  const still = optional.map(
+    (may, table) => may && !conjuncts.some((term) => rejectsAbsent(term, table)),
+  );
+  const isPushed = (term: Normal): boolean =>
+    !spans(term) && !still.some((may, table) => may && tablesOf(term) === 1 << table);
+  const filters = optional.map((_, table): LocalPredicate | null => {
+    const own = conjuncts.filter((term) => isPushed(term) && tablesOf(term) === 1 << table);
+    const on = (onRight[table] ?? []).map((logic) => normalise(logic));
+    const filter = connect('and', [...own, ...on]);
+    return filter.kind === 'constant' && filter.value ? null : toLocal(filter);
+  });
+  const rest = conjuncts.filter((term) => !isPushed(term));
   return {
-    filters: all.map(filterOf),
+    filters,
     mixed: rest.length === 0 ? null : connect('and', rest),
+    optional: still,
   };
+}
+
+/** Whether a condition is never TRUE on the row of NULLs of a table. */
+function rejectsAbsent(node: Normal, table: TableIndex): boolean {
+  const noColumn = (): null => null;
+  const isNull = (value: LocalValue): boolean =>
+    value.table === table && evaluateTerm(value.term, noColumn, false) === null;
+  switch (node.kind) {
+    case 'constant':
+      return !node.value;
+    case 'local':
+      return node.table === table && evaluatePredicate(node.predicate, noColumn, false) !== true;
+    case 'cross':
+      return isNull(node.comparison.left) || isNull(node.comparison.right);
+    case 'and':
+      return node.terms.some((term) => rejectsAbsent(term, table));
+    case 'or':
+      return node.terms.every((term) => rejectsAbsent(term, table));
+    case 'not':
+      return false;
+  }
+}
+
+/** Conjuncts of one table as its owner tests them. */
+export function conditionOfTable(terms: readonly Normal[]): LocalPredicate {
+  return toLocal(connect('and', terms));
 }
 
 function toLocal(node: Normal): LocalPredicate {
-  expect(node.kind !== 'cross', 'a condition of one table compares no other');
+  expect(
+    node.kind !== 'cross' && node.kind !== 'not',
+    'a condition of one table compares no other',
+  );
   if (node.kind === 'constant') return { kind: 'constant', value: node.value };
   if (node.kind === 'local') return node.predicate;
   return { kind: node.kind, terms: node.terms.map(toLocal) };
 }
 
-/** The pair predicate with the bits and columns each side brings to it, by side. */
+/** Predicates over combinations with the bits and columns each side brings to them, by side. */
 export interface PairPlan {
-  readonly pair: PairPredicate | null;
+  /** In the order given. */
+  readonly pairs: readonly (PairPredicate | null)[];
   readonly bits: readonly (readonly LocalPredicate[])[];
   readonly columns: readonly (readonly string[])[];
 }
@@ -150,37 +250,43 @@ export function tablesBySide(count: number, pivot: TableIndex): readonly TableIn
   return [pivot, ...others];
 }
 
-/** Lays the mixed part out for a pivot: bits numbered in key order, comparisons by side. */
-export function planPairs(mixed: Normal | null, pivot: TableIndex, tables: number): PairPlan {
+/** Lays conditions out for a pivot: bits numbered in key order, comparisons by side. */
+export function planPairs(
+  conditions: readonly (Normal | null)[],
+  pivot: TableIndex,
+  tables: number,
+): PairPlan {
   const locals = Array.from({ length: tables }, () => new Map<string, Normal>());
   const columns = Array.from({ length: tables }, (): string[] => []);
-  if (mixed === null) return { pair: null, bits: locals.map(() => []), columns };
-  const grouped = groupByTable(mixed);
+  const grouped = conditions.map((node) => (node === null ? null : groupByTable(node)));
   const sideOf = (table: TableIndex): Side => sideOfTable(table, pivot);
-  visit(grouped, (leaf) => {
-    if (leaf.kind === 'cross') {
-      for (const column of [leaf.comparison.left, leaf.comparison.right]) {
-        columns[sideOf(column.table)]!.push(column.name);
+  const note = (leaf: Normal): void => {
+    if (leaf.kind === 'not') note(leaf.of);
+    else if (leaf.kind === 'cross') {
+      for (const value of [leaf.comparison.left, leaf.comparison.right]) {
+        columns[sideOf(value.table!)]!.push(operandColumn(value));
       }
-    } else locals[sideOf(tableOfMask(leaf.tables))]!.set(leaf.key, leaf);
-  });
+    } else locals[sideOf(tableOfMask(tablesOf(leaf)))]!.set(leaf.key, leaf);
+  };
+  for (const node of grouped) if (node !== null) visit(node, note);
   const keys = locals.map((found) => [...found.keys()].sort());
   const indices = keys.map((own) => new Map(own.map((key, i) => [key, i])));
   const build = (node: Normal): PairPredicate => {
     if (isMixed(node)) return { kind: node.kind, terms: node.terms.map(build) };
+    if (node.kind === 'not') return { kind: 'not', term: build(node.of) };
     if (node.kind === 'cross') {
       const { op, left, right } = node.comparison;
       return pairComparison(
         op,
-        { side: sideOf(left.table), column: left },
-        { side: sideOf(right.table), column: right },
+        { side: sideOf(left.table!), value: left },
+        { side: sideOf(right.table!), value: right },
       );
     }
     const side = sideOf(tableOfMask(tablesOf(node)));
     return { kind: 'bit', side, index: indices[side]!.get(node.key)! };
   };
   const bits = keys.map((own, side) => own.map((key) => toLocal(locals[side]!.get(key)!)));
-  return { pair: build(grouped), bits, columns };
+  return { pairs: grouped.map((node) => (node === null ? null : build(node))), bits, columns };
 }
 
 /** The one table of a mask with one bit. */

@@ -1,4 +1,4 @@
-import type { Plan } from './plan.ts';
+import type { PairComparison, PairPredicate, Plan } from './plan.ts';
 
 /** Groups of a plan: the product of its key domains, 1 without GROUP BY. */
 export function groupCount(plan: Plan): number {
@@ -16,4 +16,21 @@ export function releasedMeasures(plan: Plan): readonly number[] {
  */
 export function measureCells(plan: Plan): number {
   return releasedMeasures(plan).length * groupCount(plan);
+}
+
+/** The guards of the plan's measures, in order. */
+export function guardsOfPlan(plan: Plan): readonly PairPredicate[] {
+  return plan.measures.flatMap(({ measure }) => {
+    if (measure.kind === 'usersIf') return [measure.guard];
+    if (measure.kind !== 'terms') return [];
+    return measure.terms.flatMap(({ guard }) => (guard === null ? [] : [guard]));
+  });
+}
+
+/** Comparisons of a predicate, in the order of a depth-first walk. */
+export function comparisonsIn(pair: PairPredicate | null): readonly PairComparison[] {
+  if (pair === null || pair.kind === 'bit') return [];
+  if (pair.kind === 'compare') return [pair];
+  if (pair.kind === 'not') return comparisonsIn(pair.term);
+  return pair.terms.flatMap(comparisonsIn);
 }

@@ -92,36 +92,45 @@ const POLICY: Policy = {
   execution: { backends: ['mpc'], tee: null, links: 'relay' },
 };
 
+const ONE: Term = { value: '1' };
+
 const SIDE: PlanSide = {
   party: 'p',
   table: 't',
+  joined: [],
   capacity: 1000,
   slots: 4,
   filter: null,
   bits: [],
   columns: [...NAMES],
+  derived: [],
+  absent: null,
   bounds: null,
 };
 
 function planOf(side: PlanSide, groups: readonly string[] = []): Plan {
   return {
-    version: 2,
+    version: 3,
     room: 'test',
     policyDigest: '',
     sides: [{ ...SIDE, party: 'q' }, side],
     join: { oprf: 'ecdh', otFieldBits: 4, shards: 1 },
     pair: null,
     groups: [
-      { side: 0, column: 'elsewhere', domain: ['x'], codes: null },
+      { side: 0, column: 'elsewhere', domain: ['x'], codes: null, type: 'text' },
       ...groups.map((column) => ({
         side: 1 as const,
         column,
         domain: [...KINDS, null],
         codes: null,
+        type: 'text' as const,
       })),
     ],
     measures: [],
     output: [],
+    hidden: [],
+    having: null,
+    offset: 0,
     orderBy: [],
     limit: null,
     privacy: {
@@ -154,6 +163,7 @@ const big = (n: number | null): bigint | null => (n === null ? null : BigInt(n))
 
 function termOf(term: Term, row: Row): bigint | null {
   if ('value' in term) return term.value === null ? null : BigInt(term.value);
+  if (!('column' in term)) return expect.fail('other terms have a test of their own');
   const value = big(row.values[term.column as (typeof NAMES)[number]]);
   return value === null ? null : value * BigInt(term.scaleUp);
 }
@@ -184,8 +194,6 @@ function truth(p: LocalPredicate, row: Row): Truth {
       return anyOf(p.list.map((item) => compared('=', termOf(p.term, row), termOf(item, row))));
     case 'isNull':
       return termOf(p.term, row) === null;
-    case 'isTrue':
-      return compared('=', termOf({ column: p.column, scaleUp: 1 }, row), 1n);
     case 'constant':
       return p.value;
   }
@@ -288,7 +296,6 @@ const { predicate: somePredicate } = fc.letrec<{ predicate: LocalPredicate }>((t
       right: someTerm,
     }),
     fc.record({ kind: fc.constant('isNull' as const), term: someTerm }),
-    fc.record({ kind: fc.constant('isTrue' as const), column: fc.constant('flag') }),
     fc.record({
       kind: fc.constant('constant' as const),
       value: fc.constantFrom(true, false, null),
@@ -309,11 +316,14 @@ const { predicate: somePredicate } = fc.letrec<{ predicate: LocalPredicate }>((t
 const someSide: fc.Arbitrary<PlanSide> = fc.record({
   party: fc.constant('p'),
   table: fc.constant('t'),
+  joined: fc.constant([]),
   capacity: fc.constantFrom(1000, 1000, 3),
   slots: fc.integer({ min: 1, max: 5 }),
   filter: fc.option(somePredicate),
   bits: fc.array(somePredicate, { maxLength: 3 }),
   columns: fc.subarray([...NAMES]),
+  derived: fc.constant([]),
+  absent: fc.constant(null),
   bounds: fc.option(
     fc.record({
       partitions: fc.integer({ min: 1, max: 3 }),
@@ -416,7 +426,28 @@ describe('what is refused', () => {
   it.each([
     ['an undeclared column', { columns: ['a', 'user_no'] }],
     ['SQL for a column', { columns: ['c0 FROM rows_0; --'] }],
-    ['SQL in a predicate', { filter: { kind: 'isTrue', column: 'c0) OR (1=1' } as const }],
+    [
+      'SQL in a predicate',
+      {
+        filter: { kind: 'isNull', term: { column: 'c0) OR (1=1', scaleUp: 1 } } as const,
+      },
+    ],
+    [
+      'SQL in a derived column',
+      {
+        columns: ['=0'],
+        derived: [
+          { name: '=0', term: { op: 'clamp', lower: '0) --', upper: '1', of: ONE } as const },
+        ],
+      },
+    ],
+    [
+      'a part of a date that is none',
+      {
+        columns: ['=0'],
+        derived: [{ name: '=0', term: { op: 'part', part: 'x' as 'day', of: ONE } as const }],
+      },
+    ],
     [
       'SQL for a literal',
       {

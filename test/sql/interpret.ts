@@ -27,6 +27,7 @@ export function compareValues(op: string, a: bigint, b: bigint): boolean {
 
 function valueOf(term: Term, row: Row): bigint | null {
   if ('value' in term) return term.value === null ? null : BigInt(term.value);
+  contract('column' in term, 'these conditions compare columns and literals');
   const value = row[term.column];
   contract(value !== undefined, `column ${term.column} is in the row`);
   return value === null ? null : BigInt(value) * BigInt(term.scaleUp);
@@ -52,10 +53,6 @@ export function evaluateLocal(p: LocalPredicate, row: Row): Truth {
     }
     case 'isNull':
       return valueOf(p.term, row) === null;
-    case 'isTrue': {
-      const value = row[p.column];
-      return value === null || value === undefined ? null : value === 1;
-    }
     case 'constant':
       return p.value;
   }
@@ -67,6 +64,8 @@ function evaluatePair(p: PairPredicate, plan: Plan, rows: readonly Row[]): boole
       return p.terms.every((t) => evaluatePair(t, plan, rows));
     case 'or':
       return p.terms.some((t) => evaluatePair(t, plan, rows));
+    case 'not':
+      return !evaluatePair(p.term, plan, rows);
     case 'bit':
       return evaluateLocal(plan.sides[p.side]!.bits[p.index]!, rows[p.side]!) === true;
     case 'compare': {

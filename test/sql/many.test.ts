@@ -66,7 +66,7 @@ describe('joins of three tables', () => {
 
   it('pin their digest', () => {
     expect(planDigest(plan)).toMatchInlineSnapshot(
-      `"fce7e856d78d9702f396286efce9ccd14870dace53f357f65b770f68b7445783"`,
+      `"9cb820bc1f0230a0776cb357952cd0b8b08d50d444c858f941e2839e75908ee5"`,
     );
   });
 });

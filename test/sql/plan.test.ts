@@ -44,33 +44,40 @@ const column = (side: Side, name: string): PairOperand => ({
   scaleUp: 1,
   map: null,
 });
+const NARROW = { low: null, histogram: null };
 const NO_NOISE = { clamp: null, sensitivity: '0', epsilon: null };
 
 describe('the seed’s queries', () => {
   it('plans campaign attribution without noise', () => {
     expect(plan(QUERY_1, OPEN)).toEqual({
-      version: 2,
+      version: 3,
       room: 'shopgood-newsnow',
       policyDigest: DIGEST,
       sides: [
         {
           party: 'newsnow',
           table: 'exposures',
+          joined: [],
           capacity: 2_000_000,
           slots: 4,
           filter: null,
           bits: [],
           columns: ['campaign_id', 'exposure_date'],
+          derived: [],
+          absent: null,
           bounds: null,
         },
         {
           party: 'shopgood',
           table: 'purchases',
+          joined: [],
           capacity: 100_000,
           slots: 4,
           filter: null,
           bits: [],
           columns: ['purchase_date', 'total_spent'],
+          derived: [],
+          absent: null,
           bounds: null,
         },
       ],
@@ -84,21 +91,29 @@ describe('the seed’s queries', () => {
         bits: 10,
       },
       groups: [
-        { side: 0, column: 'campaign_id', domain: ['sg_fall25', 'sg_holiday25'], codes: null },
+        {
+          side: 0,
+          column: 'campaign_id',
+          domain: ['sg_fall25', 'sg_holiday25'],
+          codes: null,
+          type: 'text',
+        },
       ],
       measures: [
-        { measure: { kind: 'users' }, ...NO_NOISE, released: true, nonNullIndex: null },
+        { measure: { kind: 'users' }, ...NO_NOISE, released: true, nonNullIndex: null, ...NARROW },
         {
           measure: { kind: 'sum', side: 1, column: 'total_spent' },
           ...NO_NOISE,
           released: true,
           nonNullIndex: 2,
+          ...NARROW,
         },
         {
           measure: { kind: 'nonNull', side: 1, column: 'total_spent' },
           ...NO_NOISE,
           released: false,
           nonNullIndex: null,
+          ...NARROW,
         },
       ],
       output: [
@@ -116,8 +131,11 @@ describe('the seed’s queries', () => {
           type: 'decimal',
         },
       ],
+      hidden: [],
+      having: null,
       orderBy: [],
       limit: null,
+      offset: 0,
       privacy: { selection: 'exact_k', differential: null, minUsers: 1, confidenceLevel: '0.95' },
     } satisfies Plan);
   });
@@ -136,6 +154,7 @@ describe('the seed’s queries', () => {
         epsilon: '1/4',
         released: true,
         nonNullIndex: null,
+        ...NARROW,
       },
       {
         measure: { kind: 'sum', side: 1, column: 'total_spent' },
@@ -144,6 +163,7 @@ describe('the seed’s queries', () => {
         epsilon: '1/4',
         released: true,
         nonNullIndex: null,
+        ...NARROW,
       },
     ]);
     expect(privacy).toEqual({
@@ -166,6 +186,7 @@ describe('the seed’s queries', () => {
     expect(sides[0]!).toEqual({
       party: 'shopgood',
       table: 'purchases',
+      joined: [],
       capacity: 100_000,
       slots: 4,
       filter: {
@@ -176,6 +197,8 @@ describe('the seed’s queries', () => {
       },
       bits: [],
       columns: [],
+      derived: [],
+      absent: null,
       bounds: null,
     });
     expect(sides[1]!).toMatchObject({ party: 'newsnow', filter: null, columns: [] });
@@ -192,10 +215,10 @@ describe('the seed’s queries', () => {
     );
     expect(digests).toMatchInlineSnapshot(`
       [
-        "21a281b32a7cc91b06b4d187ba09ee07df7cce6951810b139ed7c14d32fd157c",
-        "fc0e8731b441ff058e48ff49a74096fcaa6f3af881351ac78fef9fe19716728e",
-        "5fe4ec9dc3044229b843df90e22b6aa4656982f2969c4fa24daac36fe13eb4fe",
-        "4d2762443df0f68971337bef6806d087c8cd850994de58d6c585fb96179de504",
+        "4b7d2c6b53c4c578e70d3a48e27a29b38b27e2313fb3f17ec90b81e86aab3f95",
+        "ae28e6d88db789a86ff5ac72ec7d1c8748091613ae17ce655a59055540cf5f8c",
+        "ffe216ddb792945437a3a803b3f54639adb359fb7f7ff41df750b30592c1dbc3",
+        "99b0aa776f15b2d22830776feb9d3bd34867990fd4d24cce18762ec3f3220817",
       ]
     `);
   });
@@ -370,8 +393,8 @@ describe('sides', () => {
   it('lists domains in GROUP BY order, NULL last', () => {
     const p = plan('SELECT COUNT(*), f FROM joined_data GROUP BY n, f, f, 2', grouped);
     expect(p.groups).toEqual([
-      { side: 1, column: 'n', domain: ['7', '8', '9'], codes: [7, 8, 9] },
-      { side: 0, column: 'f', domain: ['false', 'true', null], codes: null },
+      { side: 1, column: 'n', domain: ['7', '8', '9'], codes: [7, 8, 9], type: 'integer' },
+      { side: 0, column: 'f', domain: ['false', 'true', null], codes: null, type: 'boolean' },
     ]);
     expect(p.output[1]).toEqual({
       name: 'f',

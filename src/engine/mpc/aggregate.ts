@@ -3,19 +3,19 @@ import {
   addRing,
   bitToRing,
   groupSums,
-  multiplyBit,
   notWire,
   orTree,
   sumRows,
 } from '../../protocols/sharing/index.ts';
-import type { MuxTerm } from '../../protocols/sharing/index.ts';
 import type { RingVector, Sharing, Wire } from '../../protocols/sharing/types.ts';
 import type { Side } from '../../sql/plan.ts';
 import { groupOfSlot, groupSpace } from '../groups.ts';
-import { measureValues, sourceOf } from '../values.ts';
+import { absentTable } from '../values.ts';
+import { measureLanes, multiplyLanes, type MeasureLanes } from './lanes.ts';
+import type { Mesh } from './mesh.ts';
 import type { JoinedInputs } from './predicate.ts';
 import { senderWires } from './predicate.ts';
-import { combinations, combinedRows, part, placeBits, placeRing, slotOf, tile } from './rows.ts';
+import { combinations, combinedRows, part, placeBits, slotOf, tile } from './rows.ts';
 
 /**
  * Sums every measure per group on shares.
@@ -28,18 +28,19 @@ import { combinations, combinedRows, part, placeBits, placeRing, slotOf, tile } 
  * @returns per measure of the plan, one additive share per group, in group order.
  */
 export async function groupTotals(
-  s: Sharing,
+  mesh: Mesh,
   inputs: JoinedInputs,
   qualifying: Wire,
 ): Promise<RingVector[]> {
   const { plan, shape, own } = inputs;
+  const s = mesh.sharing;
   const space = groupSpace(plan);
   const pivotGroups = space.bySide[0]!;
   const split = await splitBySenders(s, inputs, qualifying, space.bySide);
   const perGroup: RingVector[] = [];
-  const terms = measureTerms(inputs);
+  const lanes = await measureLanes(mesh, inputs);
   for (const bits of split) {
-    perGroup.push(...(await measureRows(s, inputs, bits, terms, pivotGroups)));
+    perGroup.push(...(await measureRows(s, inputs, bits, lanes, pivotGroups)));
   }
   const sums =
     pivotGroups === 1
@@ -81,9 +82,12 @@ async function splitBySenders(
   for (let side = 1; side < groups.length; side += 1) {
     const own = groups[side]!;
     if (own === 1) continue;
+    const planned = inputs.plan.sides[side]!;
+    const absent =
+      planned.absent === null ? -1 : groupOfSlot(inputs.plan, side, absentTable(planned))[0]!;
     const hot = Array.from({ length: own }, (_, g) =>
       tile(
-        senderWires(inputs, side, (slot) => slot.oneHot[g]!),
+        senderWires(inputs, side, (slot) => slot.oneHot[g]!, absent === g),
         shape,
         side,
       ),
@@ -97,46 +101,44 @@ async function splitBySenders(
   return split;
 }
 
-/** What each measure after the user count multiplies a qualifying row with, in combination order. */
-function measureTerms(inputs: JoinedInputs): MuxTerm[] {
-  const { plan, shape, layouts, lanes, own } = inputs;
-  return plan.measures.slice(1).map((planned, i): MuxTerm => {
-    const source = sourceOf(planned.measure);
-    if (source.kind !== 'owned') return { kind: 'one' };
-    if (source.side > 0) {
-      const held = lanes[source.side]!;
-      const share = layouts[source.side]!.slots.map(
-        (slot) => held[slot.lanes[i + 1]!] ?? new Uint8Array(8 * shape.padded),
-      );
-      const holders = [0, source.side];
-      return { kind: 'shared', share: tile(share, shape, source.side), holders };
-    }
-    if (own === null) return { kind: 'owned', owner: 0, values: null };
-    const values = measureValues(planned, own.table);
-    const slots = Array.from({ length: shape.slots[0]! }, (_, j) =>
-      placeRing(shape, own.place, values, j),
-    );
-    return { kind: 'owned', owner: 0, values: tile(slots, shape, 0) };
-  });
-}
-
 /**
  * Per measure, one additive value per (pivot slot, bin): the sum over the senders' slots. With a
- * single pivot group the user count is per bin, since nothing tells its slots apart.
+ * single pivot group user counts are per bin, since nothing tells its slots apart.
  */
 async function measureRows(
   s: Sharing,
   inputs: JoinedInputs,
   bits: Wire,
-  terms: readonly MuxTerm[],
+  { guards, lanes }: MeasureLanes,
   pivotGroups: number,
 ): Promise<RingVector[]> {
-  const { shape } = inputs;
-  const users = await firstOfGroup(s, inputs, bits, pivotGroups);
-  const userRows = pivotGroups === 1 ? shape.padded : shape.padded * shape.slots[0]!;
-  const counted = await bitToRing(s, users, userRows);
-  const products = terms.length === 0 ? [] : await multiplyBit(s, bits, combinedRows(shape), terms);
-  return [counted, ...products.map((product) => sumOverSenders(product, inputs))];
+  const { shape, plan } = inputs;
+  const rows = combinedRows(shape);
+  const guarded = await s.and(
+    guards.map(() => bits),
+    [...guards],
+    rows,
+  );
+  const products = await multiplyLanes(s, bits, guarded, lanes, rows);
+  const sums: (RingVector | null)[] = plan.measures.map(() => null);
+  products.forEach((product, i) => {
+    const { measure } = lanes[i]!;
+    const before = sums[measure] ?? null;
+    sums[measure] = before === null ? product : addRing(before, product);
+  });
+  const perMeasure: RingVector[] = [];
+  let counted = 0;
+  for (const [m, { measure }] of plan.measures.entries()) {
+    if (measure.kind === 'users' || measure.kind === 'usersIf') {
+      const own = measure.kind === 'users' ? bits : guarded[counted++]!;
+      const users = await firstOfGroup(s, inputs, own, pivotGroups);
+      const userRows = pivotGroups === 1 ? shape.padded : shape.padded * shape.slots[0]!;
+      perMeasure.push(await bitToRing(s, users, userRows));
+    } else {
+      perMeasure.push(sumOverSenders(sums[m] ?? new Uint8Array(8 * rows), inputs));
+    }
+  }
+  return perMeasure;
 }
 
 /** Combinations that hold slot `i` of the pivot. */

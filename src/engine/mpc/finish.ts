@@ -1,8 +1,10 @@
 import { concat } from '../../core/bytes.ts';
 import type { Calibration } from '../../dp/index.ts';
+import { expect } from '../../core/errors.ts';
 import { bitBytes } from '../../protocols/ot/types.ts';
 import {
   addWords,
+  andPublic,
   discreteLaplace,
   elementsFromWord,
   publicWord,
@@ -31,7 +33,8 @@ export async function vetAnswer(
   const groups = totals[0]!.length / 8;
   const rows = totals.length * groups;
   const exact = await ringToWord(s, concat(totals), rows);
-  const noisy = await addNoise(s, calibration, exact, groups, totals.length);
+  const noised = await addNoise(s, calibration, exact, groups, totals.length);
+  const noisy = await settleCarries(s, plan, noised, groups);
   const measureRows = (m: number): Int32Array => range(m * groups, groups);
   const users = gatherWord(exact, measureRows(0));
   let open = await atLeast(s, users, calibration.minUsers, groups);
@@ -87,6 +90,40 @@ async function addNoise(
     for (let g = 0; g < groups; g += 1) place[m * groups + g] = i * groups + g;
   });
   return addWords(s, exact, gatherWord(noise, place), measures * groups);
+}
+
+/**
+ * Moves what the low halves of wide sums have beyond their bits into their high halves: the two
+ * cells that open are one number, and say nothing of how its rows were cut. Shifts are free on
+ * bit-sliced shares; one addition for all.
+ */
+async function settleCarries(s: Sharing, plan: Plan, word: Word, groups: number): Promise<Word> {
+  const wide = plan.measures.flatMap(({ low }, high) =>
+    low === null ? [] : [{ high, low: low.measure, bits: low.bits }],
+  );
+  const bits = wide[0]?.bits;
+  if (bits === undefined) return word;
+  expect(
+    wide.every((sum) => sum.bits === bits),
+    'the sums of a query are cut alike',
+  );
+  const rows = plan.measures.length * groups;
+  const place = new Int32Array(rows).fill(-1);
+  const isLow = new Uint8Array(bitBytes(rows));
+  for (const { high, low } of wide) {
+    for (let g = 0; g < groups; g += 1) {
+      place[high * groups + g] = low * groups + g;
+      const at = low * groups + g;
+      isLow[at >> 3]! |= 1 << (at & 7);
+    }
+  }
+  const zero = new Uint8Array(bitBytes(rows));
+  const low = gatherWord(word, place);
+  // Low halves are sums of values that are not negative.
+  const carry = low.map((_, bit) => low[bit + bits] ?? zero);
+  const settled = await addWords(s, word, carry, rows);
+  const others = isLow.map((byte) => ~byte);
+  return settled.map((wire, bit) => (bit < bits ? wire : andPublic(wire, others)));
 }
 
 function range(from: number, count: number): Int32Array {

@@ -3,7 +3,14 @@ import { ringFromIntegers } from '../../protocols/sharing/index.ts';
 import type { PairComparison, Plan, Side } from '../../sql/plan.ts';
 import { groupOfSlot, groupSpace } from '../groups.ts';
 import type { LocalTable } from '../types.ts';
-import { comparisonsOf, measureValues, operandValues, sourceOf } from '../values.ts';
+import {
+  comparisonsOf,
+  factorsOf,
+  factorValues,
+  measureValues,
+  operandValues,
+  sourceOf,
+} from '../values.ts';
 
 /**
  * Where each of a sender's facts lies in the payload its users carry through the join. Public: all
@@ -26,6 +33,10 @@ export interface SlotLayout {
   readonly operands: readonly (OperandLayout | null)[];
   /** One-hot combination of the sender's own group keys; empty when it has none. */
   readonly oneHot: readonly number[];
+  /** Per factor of the plan's terms, null where the sender does not bring it or brings it whole. */
+  readonly words: readonly (readonly number[] | null)[];
+  /** Per factor of the plan's terms: its lane, where the sender brings it whole. */
+  readonly factorLanes: readonly (number | null)[];
   /** Per measure of the plan: its lane, or null when the sender has no value in it. */
   readonly lanes: readonly (number | null)[];
 }
@@ -47,6 +58,7 @@ export function payloadLayout(plan: Plan, side: Side): PayloadLayout {
   let nextLane = 0;
   const take = (count: number): number[] => Array.from({ length: count }, () => nextBit++);
   const comparisons = comparisonsOf(plan);
+  const factors = factorsOf(plan);
   const ownGroups = groupSpace(plan).bySide[side]!;
   const planned = plan.sides[side]!;
   const slots = Array.from({ length: planned.slots }, (_, j): SlotLayout => ({
@@ -58,6 +70,12 @@ export function payloadLayout(plan: Plan, side: Side): PayloadLayout {
       return { value: take(c.bits), present: operand.nullable ? nextBit++ : null };
     }),
     oneHot: ownGroups > 1 ? take(ownGroups) : [],
+    words: factors.map(({ factor, whole }) =>
+      factor.side === side && !whole ? take(factor.bits) : null,
+    ),
+    factorLanes: factors.map(({ factor, whole }) =>
+      factor.side === side && whole ? nextLane++ : null,
+    ),
     lanes: plan.measures.map(({ measure }) => {
       const source = sourceOf(measure);
       return source.kind === 'owned' && source.side === side ? nextLane++ : null;
@@ -91,6 +109,9 @@ export function encodePayload(
   const measures = plan.measures.map((planned, m) =>
     layout.slots[0]?.lanes[m] == null ? null : measureValues(planned, table),
   );
+  const factors = factorsOf(plan).map(({ factor }) =>
+    factor.side === side ? { base: Number(factor.base), of: factorValues(factor, table) } : null,
+  );
   const set = (user: number, bit: number): void => {
     xor[user * layout.xorBytes + (bit >> 3)]! |= 1 << (bit & 7);
   };
@@ -110,6 +131,12 @@ export function encodePayload(
         setNumber(set, u, operand.value, values[at]!);
       });
       if (slot.oneHot.length > 0) set(u, slot.oneHot[groups[at]!]!);
+      slot.words.forEach((word, f) => {
+        if (word !== null) setNumber(set, u, word, factors[f]!.of[at]! - factors[f]!.base);
+      });
+      slot.factorLanes.forEach((lane, f) => {
+        if (lane !== null) ring[u * layout.ringLanes + lane] = factors[f]!.of[at]!;
+      });
       slot.lanes.forEach((lane, m) => {
         if (lane !== null) ring[u * layout.ringLanes + lane] = measures[m]![at]!;
       });

@@ -2,7 +2,7 @@ import { andTree, equalWords, lessThan, notWire, orTree } from '../../protocols/
 import type { Sharing, Wire, Word } from '../../protocols/sharing/types.ts';
 import type { Comparison, PairComparison, PairPredicate, Plan, Side } from '../../sql/plan.ts';
 import type { LocalTable } from '../types.ts';
-import { comparisonsOf, operandValues } from '../values.ts';
+import { absentTable, comparisonsOf, operandValues } from '../values.ts';
 import type { Mesh } from './mesh.ts';
 import type { PayloadLayout } from './payload.ts';
 import { operandOf } from './payload.ts';
@@ -25,14 +25,26 @@ export interface JoinedInputs {
   readonly own: { readonly table: LocalTable; readonly place: Placement } | null;
 }
 
-/** A sender's wire of every slot. */
+/**
+ * A sender's wire of every slot; where users need not match, the row of NULLs is one slot more, with
+ * the same public bit for everybody.
+ */
 export function senderWires(
-  { layouts, payloads, shape }: JoinedInputs,
+  inputs: JoinedInputs,
   side: Side,
   bitOfSlot: (slot: PayloadLayout['slots'][number]) => number,
+  absentBit: boolean,
 ): Wire[] {
+  const { layouts, payloads, shape, plan } = inputs;
   const wires = payloads[side]!;
-  return layouts[side]!.slots.map((slot) => wires[bitOfSlot(slot)] ?? zeroBins(shape));
+  const own = layouts[side]!.slots.map((slot) => wires[bitOfSlot(slot)] ?? zeroBins(shape));
+  return plan.sides[side]!.absent === null ? own : [...own, constantBins(inputs, absentBit)];
+}
+
+/** A public bit for every bin: the pivot holds it, the others zeros. */
+function constantBins({ shape, own }: JoinedInputs, bit: boolean): Wire {
+  const wire = zeroBins(shape);
+  return own !== null && bit ? wire.fill(0xff) : wire;
 }
 
 /**
@@ -50,7 +62,9 @@ export async function qualifyingRows(mesh: Mesh, inputs: JoinedInputs): Promise<
   for (let side = 1; side < plan.sides.length; side += 1) {
     terms.push(tile(await filledSlots(mesh, inputs, side), shape, side));
   }
-  if (shape.slots[0]! > 1) {
+  // Whom a sender lacks counts only where the pivot has somebody.
+  const mayLack = plan.sides.some(({ absent }) => absent !== null);
+  if (shape.slots[0]! > 1 || mayLack) {
     const filled = Array.from({ length: shape.slots[0]! }, (_, i) =>
       placeBits(shape, own?.place ?? null, own?.table.valid ?? null, i),
     );
@@ -60,19 +74,22 @@ export async function qualifyingRows(mesh: Mesh, inputs: JoinedInputs): Promise<
   return andTree(mesh.sharing, terms, combinedRows(shape));
 }
 
-/** Per slot of a sender: whether a matching user's row fills it. */
+/** Per slot of a sender: whether a matching user's row fills it; last, whether nobody matches. */
 async function filledSlots(mesh: Mesh, inputs: JoinedInputs, side: Side): Promise<Wire[]> {
   const { shape, layouts, payloads } = inputs;
   const match = inputs.matches[side];
   const later = layouts[side]!.slots.slice(1);
   const pair = pairOf(mesh, side);
-  if (pair === null || match == null) return [zeroBins(shape), ...later.map(() => zeroBins(shape))];
+  const optional = inputs.plan.sides[side]!.absent !== null;
+  if (pair === null || match == null) {
+    return Array.from({ length: shape.slots[side]! }, () => zeroBins(shape));
+  }
   const filled = await pair.and(
     later.map(() => match),
     later.map((slot) => payloads[side]![slot.valid!]!),
     shape.padded,
   );
-  return [match, ...filled];
+  return optional ? [match, ...filled, notWire(pair, match)] : [match, ...filled];
 }
 
 /** The gates between the pivot and a sender; null at everybody else. */
@@ -88,7 +105,12 @@ async function conjuncts(mesh: Mesh, inputs: JoinedInputs, node: PairPredicate):
   return parts;
 }
 
-async function evaluate(mesh: Mesh, inputs: JoinedInputs, node: PairPredicate): Promise<Wire> {
+/** One XOR-shared bit per (combination, bin): whether a predicate is TRUE. Padding may hold anything. */
+export async function evaluate(
+  mesh: Mesh,
+  inputs: JoinedInputs,
+  node: PairPredicate,
+): Promise<Wire> {
   const { shape, own } = inputs;
   const rows = combinedRows(shape);
   switch (node.kind) {
@@ -99,11 +121,18 @@ async function evaluate(mesh: Mesh, inputs: JoinedInputs, node: PairPredicate): 
       for (const term of node.terms) terms.push(await evaluate(mesh, inputs, term));
       return orTree(mesh.sharing, terms, rows);
     }
+    case 'not':
+      return notWire(mesh.sharing, await evaluate(mesh, inputs, node.term));
     case 'bit': {
       const parts =
         node.side === 0
           ? pivotBits(inputs, own?.table.bits[node.index] ?? null)
-          : senderWires(inputs, node.side, (slot) => slot.bits[node.index]!);
+          : senderWires(
+              inputs,
+              node.side,
+              (slot) => slot.bits[node.index]!,
+              inputs.plan.sides[node.side]!.absent?.bits[node.index] === true,
+            );
       return tile(parts, shape, node.side);
     }
     case 'compare':
@@ -163,12 +192,22 @@ function operandWires(inputs: JoinedInputs, node: PairComparison, side: Side): O
     return { words, present: nullable ? pivotBits(inputs, mine?.present ?? null) : null };
   }
   const index = comparisonsOf(plan).indexOf(node);
+  const planned = plan.sides[side]!;
+  const absent = planned.absent === null ? null : operandValues(node, side, absentTable(planned));
   const bitWires = Array.from({ length: node.bits }, (_, bit) =>
-    senderWires(inputs, side, (slot) => slot.operands[index]!.value[bit]!),
+    senderWires(
+      inputs,
+      side,
+      (slot) => slot.operands[index]!.value[bit]!,
+      absent !== null && Math.floor(absent.values[0]! / 2 ** bit) % 2 === 1,
+    ),
   );
-  const words = inputs.layouts[side]!.slots.map((_, j): Word => bitWires.map((w) => w[j]!));
+  const words = Array.from({ length: shape.slots[side]! }, (_, j): Word =>
+    bitWires.map((w) => w[j]!),
+  );
+  const isHere = absent?.present[0] === 1;
   const present = nullable
-    ? senderWires(inputs, side, (slot) => slot.operands[index]!.present!)
+    ? senderWires(inputs, side, (slot) => slot.operands[index]!.present!, isHere)
     : null;
   return { words, present };
 }

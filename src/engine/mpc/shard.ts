@@ -19,6 +19,7 @@ import type { JoinedInputs } from './predicate.ts';
 import { qualifyingRows } from './predicate.ts';
 import { clearPadding, rowsToLanes, rowsToWires, shapeOf } from './rows.ts';
 import { shardCapacities, shardJoin } from './shards.ts';
+import { slotsOf } from '../values.ts';
 
 /** What one party hands to a shard of a run. */
 export interface ShardOptions {
@@ -64,7 +65,7 @@ export async function runShard(options: ShardOptions): Promise<Uint8Array> {
   stage('join');
   const qualifying = await qualifyingRows(mesh, inputs);
   stage('predicate');
-  const totals = await groupTotals(mesh.sharing, inputs, qualifying);
+  const totals = await groupTotals(mesh, inputs, qualifying);
   stage('aggregate');
   return concat(totals);
 }
@@ -102,7 +103,7 @@ async function joinAll(options: ShardOptions): Promise<JoinedInputs> {
   const { bins } = shardJoin(plan, 1);
   const shape = shapeOf(
     bins,
-    plan.sides.map(({ slots }) => slots),
+    plan.sides.map((planned) => slotsOf(planned)),
   );
   const seed = await agreeSeed(options);
   const joins = await Promise.all(

@@ -3,6 +3,7 @@ import { groupCount, releasedMeasures } from '../../sql/index.ts';
 import type { Plan } from '../../sql/plan.ts';
 import { payloadLayout } from './payload.ts';
 import { shardJoin } from './shards.ts';
+import { factorsOf, slotsOf } from '../values.ts';
 
 /** Sizes of a run that have a ceiling somewhere; public, they follow from the plan alone. */
 export interface PlanSizes {
@@ -33,6 +34,7 @@ export const PAIR_CELLS_MAX = 2 ** 26;
 /** Elements of that step: padded bins × combinations of slots × measures. Capacities fit. */
 export function pairCells(plan: Plan): number {
   const { bins } = shardJoin(plan, 1);
-  const combinations = plan.sides.reduce((n, { slots }) => n * slots, 1);
-  return 8 * bitBytes(bins) * combinations * plan.measures.length;
+  const combinations = plan.sides.reduce((n, planned) => n * slotsOf(planned), 1);
+  const products = Math.max(plan.measures.length, factorsOf(plan).length);
+  return 8 * bitBytes(bins) * combinations * products;
 }

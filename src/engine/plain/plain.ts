@@ -1,8 +1,22 @@
 import { toHex } from '../../core/bytes.ts';
-import type { Comparison, PairPredicate, Plan } from '../../sql/plan.ts';
+import type {
+  Comparison,
+  PairComparison,
+  PairPredicate,
+  Plan,
+  PlannedMeasure,
+  PlanSide,
+  Side,
+} from '../../sql/plan.ts';
 import { groupOfSlot, groupSpace } from '../groups.ts';
 import type { LocalTable } from '../types.ts';
-import { comparisonsOf, measureValues, operandValues } from '../values.ts';
+import {
+  absentTable,
+  comparisonsOf,
+  factorValues,
+  measureValues,
+  operandValues,
+} from '../values.ts';
 
 /** Exact totals in clear: `totals[m][g]` for measure m and group g. */
 export type Totals = readonly (readonly bigint[])[];
@@ -13,32 +27,95 @@ const ID_BYTES = 32;
  * Runs a plan's join and aggregation in clear over all local tables, by side: the oracle the
  * multi-party engine is tested against, and the body of an enclave. Single-threaded; O(combinations).
  */
-export function aggregatePlain(plan: Plan, tables: readonly LocalTable[]): Totals {
+export function aggregatePlain(plan: Plan, locals: readonly LocalTable[]): Totals {
+  const tables = locals.map((table, side) => withAbsent(plan.sides[side]!, table));
   const space = groupSpace(plan);
   const groups = tables.map((table, side) => groupOfSlot(plan, side, table));
   const groupAt = groupIndex(space);
-  const qualifies = rowTest(plan, tables);
-  const values = plan.measures.map((planned) => {
-    if (!('column' in planned.measure)) return null;
-    const { side } = planned.measure;
-    return { side, of: measureValues(planned, tables[side]!) };
-  });
+  const test = rowTest(plan, tables);
+  const qualifies = (at: At): boolean => plan.pair === null || test(plan.pair, at);
+  const adders = plan.measures.map((planned) => adderOf(planned, tables, test));
   const totals = plan.measures.map(() => Array.from({ length: space.total }, () => 0n));
-  for (const users of matches(tables)) {
-    const seen = new Set<number>();
+  for (const users of matches(plan, locals)) {
+    const seen = plan.measures.map(() => new Set<number>());
     for (const at of combinations(tables, users)) {
       if (!qualifies(at)) continue;
       const g = groupAt(groups.map((own, side) => own[at[side]!]!));
       plan.measures.forEach(({ measure }, m) => {
-        const value = values[m];
-        if (measure.kind === 'rows') totals[m]![g]! += 1n;
-        else if (value != null) totals[m]![g]! += BigInt(value.of[at[value.side]!]!);
+        const added = adders[m]!(at);
+        if (measure.kind !== 'users' && measure.kind !== 'usersIf') totals[m]![g]! += added;
+        else if (added === 1n) seen[m]!.add(g);
       });
-      seen.add(g);
     }
-    for (const g of seen) totals[0]![g]! += 1n;
+    seen.forEach((own, m) => own.forEach((g) => (totals[m]![g]! += 1n)));
   }
   return totals;
+}
+
+/** What a row adds to a measure; 1 for a user that counts. */
+function adderOf(
+  planned: PlannedMeasure,
+  tables: readonly LocalTable[],
+  test: (node: PairPredicate, at: At) => boolean,
+): (at: At) => bigint {
+  const { measure } = planned;
+  switch (measure.kind) {
+    case 'users':
+    case 'rows':
+      return () => 1n;
+    case 'usersIf':
+      return (at) => (test(measure.guard, at) ? 1n : 0n);
+    case 'terms': {
+      const terms = measure.terms.map(({ guard, factors }) => {
+        const values = factors.map((factor) => factorValues(factor, tables[factor.side]!));
+        return (at: At): bigint => {
+          if (guard !== null && !test(guard, at)) return 0n;
+          return factors.reduce(
+            (product, { side }, f) => product * BigInt(values[f]![at[side]!]!),
+            1n,
+          );
+        };
+      });
+      return (at) => terms.reduce((sum, term) => sum + term(at), 0n);
+    }
+    default: {
+      const { side } = measure;
+      const values = measureValues(planned, tables[side]!);
+      return (at) => BigInt(values[at[side]!]!);
+    }
+  }
+}
+
+/** The table with one user more, last, who has the row of NULLs alone. */
+function withAbsent(side: PlanSide, table: LocalTable): LocalTable {
+  if (side.absent === null) return table;
+  const absent = absentTable(side);
+  const { slots, users } = table;
+  const grow = <T extends Float64Array | Uint8Array>(from: T, own: T, to: T): T => {
+    for (let s = 0; s < slots; s += 1) {
+      for (let u = 0; u < users; u += 1) to[s * (users + 1) + u] = from[s * users + u]!;
+    }
+    to[users] = own[0]!;
+    return to;
+  };
+  const bytes = (): Uint8Array => new Uint8Array(slots * (users + 1));
+  const doubles = (): Float64Array => new Float64Array(slots * (users + 1));
+  const all = <T extends Float64Array | Uint8Array>(
+    from: Readonly<Record<string, T>>,
+    own: Readonly<Record<string, T>>,
+    make: () => T,
+  ): Record<string, T> =>
+    Object.fromEntries(
+      Object.keys(own).map((name) => [name, grow(from[name]!, own[name]!, make())]),
+    );
+  return {
+    ...table,
+    users: users + 1,
+    valid: grow(table.valid, absent.valid, bytes()),
+    values: all(table.values, absent.values, doubles),
+    present: all(table.present, absent.present, bytes),
+    bits: table.bits.map((bit, i) => grow(bit, absent.bits[i]!, bytes())),
+  };
 }
 
 /** Number of the group with these parts, one per side. */
@@ -52,8 +129,8 @@ function groupIndex(space: ReturnType<typeof groupSpace>): (parts: readonly numb
   return (parts) => table[flat(parts)]!;
 }
 
-/** The users all tables have: their place in each. */
-function matches(tables: readonly LocalTable[]): number[][] {
+/** The users of the pivot whom all other tables have, or need not: their place in each. */
+function matches(plan: Plan, tables: readonly LocalTable[]): number[][] {
   const idOf = (table: LocalTable, u: number): string =>
     toHex(table.ids.subarray(u * ID_BYTES, (u + 1) * ID_BYTES));
   const [pivot, ...senders] = tables.map((table) => {
@@ -63,7 +140,11 @@ function matches(tables: readonly LocalTable[]): number[][] {
   });
   const found: number[][] = [];
   for (const [id, user] of pivot ?? []) {
-    const others = senders.flatMap((places) => places.get(id) ?? []);
+    const others = senders.flatMap((places, i) => {
+      const place = places.get(id);
+      if (place !== undefined) return [place];
+      return plan.sides[i + 1]!.absent === null ? [] : [tables[i + 1]!.users];
+    });
     if (others.length === senders.length) found.push([user, ...others]);
   }
   return found;
@@ -84,9 +165,18 @@ function combinations(tables: readonly LocalTable[], users: readonly number[]): 
   );
 }
 
-function rowTest(plan: Plan, tables: readonly LocalTable[]): (at: At) => boolean {
+type Operands = readonly {
+  readonly side: Side;
+  readonly values: Float64Array;
+  readonly present: Uint8Array;
+}[];
+
+function rowTest(
+  plan: Plan,
+  tables: readonly LocalTable[],
+): (node: PairPredicate, at: At) => boolean {
   const operands = new Map(
-    comparisonsOf(plan).map((c) => [
+    comparisonsOf(plan).map((c): [PairComparison, Operands] => [
       c,
       [c.left.side, c.right.side].map((side) => ({
         side,
@@ -100,6 +190,8 @@ function rowTest(plan: Plan, tables: readonly LocalTable[]): (at: At) => boolean
         return node.terms.every((term) => test(term, at));
       case 'or':
         return node.terms.some((term) => test(term, at));
+      case 'not':
+        return !test(node.term, at);
       case 'bit':
         return tables[node.side]!.bits[node.index]![at[node.side]!] === 1;
       case 'compare': {
@@ -111,8 +203,7 @@ function rowTest(plan: Plan, tables: readonly LocalTable[]): (at: At) => boolean
       }
     }
   };
-  const { pair } = plan;
-  return pair === null ? () => true : (at) => test(pair, at);
+  return test;
 }
 
 function holds(op: Comparison, difference: number): boolean {

@@ -19,9 +19,10 @@ export function releasePlain(
   draw: Draw,
 ): OutputShare {
   const groups = totals[0]?.length ?? 0;
-  const noisy = totals.map((row, m) =>
+  const noised = totals.map((row, m) =>
     calibration.laws[m] == null ? row : row.map((value, g) => value + draw(m, g)),
   );
+  const noisy = settleCarries(plan, noised);
   const k = calibration.minUsers;
   const isOpen = (g: number): boolean =>
     totals[0]![g]! >= k &&
@@ -39,4 +40,18 @@ export function releasePlain(
     });
   }
   return { open, cells };
+}
+
+/** Moves what the low halves of wide sums have beyond their bits into their high halves. */
+function settleCarries(plan: Plan, totals: Totals): Totals {
+  const settled = totals.map((row) => [...row]);
+  plan.measures.forEach(({ low }, high) => {
+    if (low === null) return;
+    const limb = 1n << BigInt(low.bits);
+    totals[low.measure]!.forEach((total, g) => {
+      settled[high]![g]! += total / limb;
+      settled[low.measure]![g] = total % limb;
+    });
+  });
+  return settled;
 }

@@ -1,5 +1,6 @@
 import { expect } from '../../core/errors.ts';
 import type { Comparison, Literal, LocalPredicate, Term } from '../../sql/plan.ts';
+import { termSql } from './terms.ts';
 
 /** SQL column of each policy column that a predicate may name. */
 export type SqlColumns = ReadonlyMap<string, string>;
@@ -32,26 +33,12 @@ function integerOf(literal: Literal): bigint | null {
   return BigInt(literal.value);
 }
 
-function literalSql(literal: Literal): string {
+export function literalSql(literal: Literal): string {
   const value = integerOf(literal);
   if (value === null) return 'CAST(NULL AS BIGINT)';
   const held = value > LITERAL_MAX ? LITERAL_MAX : value < -LITERAL_MAX ? -LITERAL_MAX : value;
   const type = held <= INT64_MAX && held >= -INT64_MAX ? 'BIGINT' : 'HUGEINT';
   return `CAST('${held}' AS ${type})`;
-}
-
-function columnSql(name: string, columns: SqlColumns): string {
-  const column = columns.get(name);
-  expect(column !== undefined, 'a plan names declared columns only');
-  return column;
-}
-
-function termSql(term: Term, columns: SqlColumns): string {
-  if (isLiteral(term)) return literalSql(term);
-  const column = columnSql(term.column, columns);
-  if (term.scaleUp === 1) return column;
-  expect(Number.isSafeInteger(term.scaleUp) && term.scaleUp > 0, 'scaleUp is a positive integer');
-  return `(CAST(${column} AS HUGEINT) * ${term.scaleUp})`;
 }
 
 /** Two literals are compared here, before the far ones are moved. */
@@ -124,9 +111,6 @@ export function predicateSql(predicate: LocalPredicate, columns: SqlColumns): st
       return inSql(predicate.term, predicate.list, columns);
     case 'isNull':
       return `(${termSql(predicate.term, columns)} IS NULL)`;
-    case 'isTrue':
-      // A bare boolean column: NULL stays unknown.
-      return `(${columnSql(predicate.column, columns)} = 1)`;
     case 'constant':
       return constantSql(predicate.value);
   }

@@ -1,6 +1,6 @@
 import type { DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api';
 import { expect, ParleyError } from '../../core/errors.ts';
-import { fromHex } from '../../core/bytes.ts';
+import { concat, fromHex } from '../../core/bytes.ts';
 import type { LocalTable } from '../../engine/types.ts';
 import type { Policy } from '../../policy/types.ts';
 import type { Plan, PlanSide, Side } from '../../sql/plan.ts';
@@ -8,7 +8,8 @@ import { readDoubles, SALT_BYTES, UNIT_BYTES, visitBlobs, visitChunks } from '..
 import type { Store, StoredTable } from '../store/index.ts';
 import { CHUNK_ROWS } from '../store/limits.ts';
 import { rowBounder } from './bounds.ts';
-import { predicateSql } from './predicate.ts';
+import { predicateSql, type SqlColumns } from './predicate.ts';
+import { termSql } from './terms.ts';
 
 export interface LocalStage {
   readonly table: LocalTable;
@@ -28,62 +29,107 @@ interface Columns {
 
 interface Query {
   readonly sql: string;
-  readonly where: string;
-  /** Columns of the result after the user number: two per name, then one per bit. */
+  /** Units of the users who have a row left, in the order of `sql`. */
+  readonly unitsSql: string;
+  /** Columns of the result after the row number: two per name, then one per bit. */
   readonly names: readonly string[];
   readonly keyNames: readonly string[];
   readonly bits: number;
 }
 
-function findTable(store: Store, policy: Policy, side: PlanSide): StoredTable {
-  const party = policy.parties.find((candidate) => candidate.name === side.party);
-  const tables = party?.tables ?? {};
-  const table = Object.hasOwn(tables, side.table) ? tables[side.table] : undefined;
-  expect(table !== undefined, 'the plan was made under this policy');
-  return store.table(side.table, table, fromHex(policy.identifier_salt, SALT_BYTES));
+/** The rows of a side: one stored table, or several joined on their users. */
+interface Source {
+  /** Relation of users with `user_no` and `unit`. */
+  readonly users: string;
+  /** Relation of rows with `user_no`, `row_no` and the columns. */
+  readonly rows: string;
+  readonly columns: SqlColumns;
 }
 
-function writeQuery(stored: StoredTable, plan: Plan, which: Side): Query {
+function openTables(store: Store, policy: Policy, side: PlanSide): readonly StoredTable[] {
+  const party = policy.parties.find((candidate) => candidate.name === side.party);
+  const tables = party?.tables ?? {};
+  return [side.table, ...side.joined].map((name) => {
+    const table = Object.hasOwn(tables, name) ? tables[name] : undefined;
+    expect(table !== undefined, 'the plan was made under this policy');
+    return store.table(name, table, fromHex(policy.identifier_salt, SALT_BYTES));
+  });
+}
+
+/**
+ * What a side reads. Several tables are joined on the unit: every combination of a user's rows, in
+ * the order of their row keys, table by table. That order depends on the user's own rows alone.
+ */
+function sourceOf(tables: readonly StoredTable[], side: PlanSide): Source {
+  const [first, ...rest] = tables;
+  if (rest.length === 0) {
+    const { usersTable, rowsTable, sqlColumns } = first!;
+    return { users: usersTable, rows: rowsTable, columns: sqlColumns };
+  }
+  const names = [side.table, ...side.joined];
+  const columns = new Map<string, string>();
+  const selected: string[] = [];
+  tables.forEach(({ sqlColumns }, t) => {
+    for (const [name, column] of sqlColumns) {
+      columns.set(`${names[t]!}.${name}`, `t${t}_${column}`);
+      selected.push(`r${t}.${column} AS t${t}_${column}`);
+    }
+  });
+  const users = tables.map(({ usersTable }, t) => `${usersTable} AS u${t}`);
+  const rows = tables.map(
+    ({ rowsTable }, t) => `${rowsTable} AS r${t} ON r${t}.user_no = u${t}.user_no`,
+  );
+  const joined = [
+    users[0]!,
+    ...users.slice(1).map((user, i) => `${user} ON u${i + 1}.unit = u0.unit`),
+    ...rows,
+  ].join(' JOIN ');
+  const order = tables.map((_, t) => `r${t}.row_no`).join(', ');
+  const all = `(SELECT u0.user_no, row_number() OVER (ORDER BY u0.user_no, ${order}) AS row_no,
+    ${selected.join(', ')} FROM ${joined} ORDER BY row_no)`;
+  return { users: first!.usersTable, rows: all, columns };
+}
+
+function writeQuery({ users, rows, columns }: Source, plan: Plan, which: Side): Query {
   const side = plan.sides[which]!;
-  const columns = stored.sqlColumns;
   const keyNames = plan.groups.filter((key) => key.side === which).map((key) => key.column);
   const names = [...new Set([...side.columns, ...keyNames])];
+  const derived = new Map(side.derived.map(({ name, term }) => [name, term]));
   const selected = names.flatMap((name) => {
-    const column = columns.get(name);
-    expect(column !== undefined, 'a plan names declared columns only');
-    return [`coalesce(${column}, 0)::DOUBLE`, `(${column} IS NOT NULL)::DOUBLE`];
+    const term = derived.get(name);
+    const value = term === undefined ? columns.get(name) : termSql(term, columns);
+    expect(value !== undefined, 'a plan names declared columns only');
+    return [`coalesce(${value}, 0)::DOUBLE`, `(${value} IS NOT NULL)::DOUBLE`];
   });
   const bits = side.bits.map((bit) => `coalesce(${predicateSql(bit, columns)}, FALSE)::DOUBLE`);
   const where = side.filter === null ? '' : ` WHERE ${predicateSql(side.filter, columns)}`;
   const outputs = ['user_no::DOUBLE', 'row_no::DOUBLE', ...selected, ...bits];
-  // Rows lie in the order of row_no, which DuckDB keeps in a plain scan; it is checked when read.
-  const sql = `SELECT ${outputs.join(', ')} FROM ${stored.rowsTable}${where}`;
-  return { sql, where, names, keyNames, bits: side.bits.length };
+  // A user of one table may lack rows in another, so only the rows say who is there.
+  const all = where === '' && side.joined.length === 0;
+  const present = all ? '' : ` WHERE user_no IN (SELECT user_no FROM ${rows}${where})`;
+  return {
+    // Rows lie in the order of row_no, which DuckDB keeps in a plain scan; it is checked when read.
+    sql: `SELECT ${outputs.join(', ')} FROM ${rows}${where}`,
+    unitsSql: `SELECT unit FROM ${users}${present} ORDER BY user_no`,
+    names,
+    keyNames,
+    bits: side.bits.length,
+  };
 }
 
 /** Numbers of the users with a row left, ascending, and their units, ascending too. */
 async function readUsers(
   connection: DuckDBConnection,
-  stored: StoredTable,
-  where: string,
+  { unitsSql }: Query,
 ): Promise<{ readonly count: number; readonly units: Uint8Array }> {
-  const rest = `FROM ${stored.rowsTable}${where}`;
-  const semiJoin = where === '' ? '' : ` WHERE user_no IN (SELECT user_no ${rest})`;
   const units: Uint8Array[] = [];
-  const sql = `SELECT unit FROM ${stored.usersTable}${semiJoin} ORDER BY user_no`;
-  await visitChunks(connection, sql, (chunk) => {
+  await visitChunks(connection, unitsSql, (chunk) => {
     const packed = new Uint8Array(chunk.rowCount * UNIT_BYTES);
     visitBlobs(chunk, 0, (bytes, row) => packed.set(bytes, row * UNIT_BYTES));
     units.push(packed);
   });
-  const bytes = units.reduce((n, part) => n + part.length, 0);
-  const all = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of units) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return { count: bytes / UNIT_BYTES, units: all };
+  const all = concat(units);
+  return { count: all.length / UNIT_BYTES, units: all };
 }
 
 function allocate(names: readonly string[], bits: number, cells: number): Columns {
@@ -175,10 +221,9 @@ export async function runLocalStage(
 ): Promise<LocalStage> {
   const side = plan.sides[which]!;
   expect(side.slots >= 1, 'a side has at least one slot');
-  const stored = findTable(store, policy, side);
-  const query = writeQuery(stored, plan, which);
+  const query = writeQuery(sourceOf(openTables(store, policy, side), side), plan, which);
   return store.read(async (connection) => {
-    const { count, units } = await readUsers(connection, stored, query.where);
+    const { count, units } = await readUsers(connection, query);
     const users = Math.min(count, side.capacity);
     const filler = slotFiller(side, query, users);
     await visitChunks(connection, query.sql, (chunk) => filler.visit(chunk));
