@@ -142,8 +142,9 @@ export async function answerPlain(room: SqlRoom, plan: Plan): Promise<AnswerTabl
 
 /** Numbers as exact text without idle zeros, dates as dates, doubles as they are. */
 export function plain(value: unknown): unknown {
+  // Decimals and dates of DuckDB write themselves.
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value;
-  const text = typeof value === 'string' ? value : (value as object).toString();
+  const text = typeof value === 'string' ? value : (value as { toString(): string }).toString();
   if (/^-?\d+\.\d+$/.test(text)) return text.replace(/\.?0+$/, '');
   return /^\d{4}-\d\d-\d\d 00:00:00$/.test(text) ? text.slice(0, 10) : text;
 }
