@@ -5,7 +5,7 @@ import type { OnProgress } from '../core/progress.ts';
 import { formatRational } from '../core/rational.ts';
 import { noiseRecord } from '../dp/index.ts';
 import type { OutputShare } from '../engine/types.ts';
-import { parsePublicKey } from '../policy/index.ts';
+import { digestOf, parsePublicKey } from '../policy/index.ts';
 import type { Json, SignedGo } from '../records/index.ts';
 import { sealShare, shareDigest, signGo, signReceipt, SUITE } from '../records/index.ts';
 import type { Link, LinkEndpoint } from '../transport/index.ts';
@@ -51,6 +51,15 @@ export interface RestoredRun {
   readonly go: SignedGo;
   readonly folder: RunFolder;
   readonly answer: AnswerReport | null;
+}
+
+/** What the ledger names: the table's dataset, or all of those that the party joins. */
+function datasetOfSide(
+  { table, joined }: { readonly table: string; readonly joined: readonly string[] },
+  dataset: (table: string) => string,
+): string {
+  if (joined.length === 0) return dataset(table);
+  return digestOf('parley/datasets/v1', [table, ...joined].map(dataset));
 }
 
 /**
@@ -107,7 +116,7 @@ export class QuerySession {
         queryId: submission.query_id,
         planDigest: this.query.planDigest,
         policyDigest,
-        dataset: dataset(plan.sides[this.query.side]!.table),
+        dataset: datasetOfSide(plan.sides[this.query.side]!, dataset),
         epsilon: price.epsilon,
         delta: price.delta,
       },
