@@ -7,7 +7,7 @@ import { aggregatePlain, releasePlain } from '../../src/engine/plain/index.ts';
 import type { LocalTable } from '../../src/engine/types.ts';
 import { runLocalStage } from '../../src/party/local/index.ts';
 import type { Store } from '../../src/party/store/index.ts';
-import { importCsv, openStore } from '../../src/party/store/index.ts';
+import { importTable, openStore } from '../../src/party/store/index.ts';
 import type { Policy, RulesPolicy, TablePolicy } from '../../src/policy/types.ts';
 import { planQuery, type Plan } from '../../src/sql/index.ts';
 import { calibrationOf } from './engine.ts';
@@ -91,7 +91,7 @@ export async function openSqlRoom(folder: string, policy: Policy, rows: Rows): P
       const file = join(folder, `${tableName}.csv`);
       writeCsv(file, policy, tableName, rows[tableName] ?? []);
       const salt = fromHex(policy.identifier_salt, 32);
-      await importCsv({ file, tableName, table, salt, storePath });
+      await importTable({ file, tableName, table, salt, storePath });
       const columns = Object.entries(table.columns).map(
         ([name, { type, scale = 0 }]) => `${name}::${TYPES[type](scale)} AS ${name}`,
       );
