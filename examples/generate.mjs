@@ -129,3 +129,57 @@ write(
     return `${700_000 + p},${asTyped(addressOf(p))},${pick(['gold', 'silver', 'blue'])},${since}`;
   }),
 );
+
+// The room of the templates: 1,600 of 3,200 readers, drawn at random, were shown two campaigns up to
+// three times; those who were are likelier to have joined and bought since.
+const SHOWN = 1600;
+const arms = shuffled(people(0, 2 * SHOWN));
+const exposed = arms.slice(0, SHOWN);
+const control = arms.slice(SHOWN);
+const JOINING = { from: '2025-09-10', days: 100 };
+write(
+  'templates/data/newsnow/assignments.csv',
+  'email,arm',
+  shuffled([
+    ...exposed.map((p) => `${asTyped(addressOf(p))},exposed`),
+    ...control.map((p) => `${asTyped(addressOf(p))},control`),
+  ]),
+);
+write(
+  'templates/data/newsnow/exposures.csv',
+  'email,campaign_id,exposure_date,exposure_number,next_exposure_date',
+  shuffled(
+    exposed.flatMap((p) => {
+      const own = Array.from({ length: 1 + below(3) }, () => {
+        const campaign = pick(CAMPAIGNS);
+        return { campaign: campaign.id, day: dayIn(campaign) };
+      });
+      own.sort((a, b) => (a.day < b.day ? -1 : a.day > b.day ? 1 : 0));
+      return own.map(({ campaign, day }, i) => {
+        return `${asTyped(addressOf(p))},${campaign},${day},${i + 1},${own[i + 1]?.day ?? ''}`;
+      });
+    }),
+  ),
+);
+const buyers = [...exposed.filter(() => chance(0.62)), ...control.filter(() => chance(0.25))].slice(
+  0,
+  1500,
+);
+write(
+  'templates/data/shopgood/purchases.csv',
+  PURCHASES,
+  rowsOf(
+    buyers,
+    (p) => `${p},${asTyped(addressOf(p))},${dayIn(SHOPPING)},${amount()},${pick(CATEGORIES)}`,
+  ),
+);
+write(
+  'templates/data/pointsplus/members.csv',
+  'card,email,tier,member_since',
+  shuffled([...exposed.filter(() => chance(0.55)), ...control.filter(() => chance(0.18))])
+    .slice(0, 1200)
+    .map((p) => {
+      const tier = pick(['gold', 'silver', 'blue']);
+      return `${800_000 + p},${asTyped(addressOf(p))},${tier},${dayIn(JOINING)}`;
+    }),
+);

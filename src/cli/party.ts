@@ -67,6 +67,7 @@ async function runParty(flags: PartyFlags): Promise<void> {
     storePath,
     ledgerDirectory: join(flags.state, 'ledger'),
     runsDirectory: join(flags.state, 'runs'),
+    approvalsDirectory: join(flags.state, 'approvals'),
     coordinatorUrl: flags.coordinator,
     ...(flags.listen === undefined ? {} : { listen: flags.listen }),
     ...(flags.workers === undefined ? {} : { workers: flags.workers }),

@@ -24,6 +24,7 @@ import {
   type RoomDocument,
   type SignedReceipt,
   type SignedSubmission,
+  type TemplateCall,
 } from '../records/index.ts';
 import { planDigest, planQuery, type Plan } from '../sql/index.ts';
 import type { Answer } from './answer.ts';
@@ -49,6 +50,8 @@ export interface QueryOptions {
   readonly epsilon?: string | null;
   /** 16 to 64 characters `A-Z a-z 0-9 _ -`. The same id asks for the same charge and answer. */
   readonly queryId?: string;
+  /** In rooms that run templates: the one this text is an instance of, and its values. */
+  readonly template?: TemplateCall;
 }
 
 export interface WaitOptions {
@@ -207,6 +210,7 @@ function submissionOf(session: Session, sql: string, options: QueryOptions): Sig
       sql,
       epsilon: options.epsilon ?? null,
       backend: 'mpc',
+      ...(options.template === undefined ? {} : { template: options.template }),
     },
     session.options.keys.signing.privateKey,
   );

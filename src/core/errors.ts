@@ -50,6 +50,12 @@ const FAULT_BY_CODE = {
   SQL_NO_DOMAIN: 'caller',
   SQL_DUPLICATE_COLUMN: 'caller',
   SQL_LIST_TOO_LONG: 'caller',
+  // templates and approvals
+  TEMPLATE_MALFORMED: 'caller',
+  TEMPLATE_UNKNOWN: 'caller',
+  TEMPLATE_PARAMETER: 'caller',
+  TEMPLATE_REQUIRED: 'policy',
+  QUERY_NOT_APPROVED: 'policy',
   // privacy
   AGGREGATE_NOT_ALLOWED: 'policy',
   COLUMN_UNBOUNDED: 'policy',

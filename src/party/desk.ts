@@ -3,6 +3,7 @@ import type { SignedGo } from '../records/index.ts';
 import type { AnswerReport } from './checkpoints/index.ts';
 import type { FromCoordinator, ToCoordinator } from './control.ts';
 import type { PartyContext } from './node.ts';
+import { expectPermit, usePermit } from './permit.ts';
 import type { Restored } from './resume.ts';
 import { QuerySession } from './session.ts';
 import { vetSubmission } from './vet.ts';
@@ -188,6 +189,7 @@ export class Desk {
         throw new ParleyError('QUERY_ID_REUSED', 'this query id has been used before');
       }
       const query = vetSubmission(message.submission, message.plan_digest, this.#context);
+      expectPermit(query, this.#context);
       ledger.expectAffordable(query.price, budget);
       this.#enter(queryId, new QuerySession(this.#context, query), AGREE_TIMEOUT_MS);
       this.#send({ type: 'ready', query_id: queryId });
@@ -200,6 +202,8 @@ export class Desk {
     const session = this.#entries.get(queryId)?.session;
     if (session?.state !== 'vetted') return;
     try {
+      // Before the charge: a crash between the two costs a run of the approval, never gives one.
+      usePermit(session.query, this.#context);
       this.#send({ type: 'go', query_id: queryId, go: session.reserve() });
     } catch (error) {
       this.#forget(queryId);

@@ -11,6 +11,7 @@ import type { DirectLinks, Relay, TraceEvent } from '../transport/index.ts';
 import { connectRelay } from '../transport/index.ts';
 import type { Shelf } from './checkpoints/index.ts';
 import { openShelf } from './checkpoints/index.ts';
+import { ApprovalBook } from './approvals/index.ts';
 import { parseControl } from './control.ts';
 import { Desk, QUERIES_MAX, RUN_TIMEOUT_MS } from './desk.ts';
 import type { Budget } from './ledger/index.ts';
@@ -31,6 +32,8 @@ export interface PartyOptions {
   readonly ledgerDirectory: string;
   /** Where runs are kept, sealed, until they end; see checkpoints/. */
   readonly runsDirectory: string;
+  /** Where `parley approve` puts approvals; without it nothing is ever approved. */
+  readonly approvalsDirectory?: string;
   readonly coordinatorUrl: string;
   /** Given exactly when the policy's links are direct. */
   readonly listen?: ListenAddress;
@@ -49,6 +52,7 @@ export interface PartyContext {
   readonly keys: PartyOptions['keys'];
   readonly ledger: Ledger;
   readonly shelf: Shelf;
+  readonly approvals: ApprovalBook | null;
   readonly store: Store;
   readonly relay: Relay;
   /** Null when links go through the relay. */
@@ -107,6 +111,7 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
       keys: options.keys,
       ledger,
       shelf,
+      approvals: approvalsOf(options, policy.room, digest),
       store,
       relay,
       direct,
@@ -141,6 +146,16 @@ export function expectOwnKeys(
       party,
     });
   }
+}
+
+function approvalsOf(
+  { approvalsDirectory, party, keys }: PartyOptions,
+  room: string,
+  policyDigest: string,
+): ApprovalBook | null {
+  if (approvalsDirectory === undefined) return null;
+  const identityKey = keys.identity.publicKey;
+  return new ApprovalBook(approvalsDirectory, { room, policyDigest, party, identityKey });
 }
 
 function budgetOf(policy: Policy): Budget | null {

@@ -24,6 +24,8 @@ import {
 } from '../records/index.ts';
 import type { Plan, Side } from '../sql/index.ts';
 import { planDigest, planQuery } from '../sql/index.ts';
+import type { Permit, PermitContext } from './permit.ts';
+import { permitOf } from './permit.ts';
 
 /** A question this party has vetted on its own: from the signed text and its own signed policy. */
 export interface VettedQuery {
@@ -38,6 +40,8 @@ export interface VettedQuery {
   readonly peers: readonly { readonly party: string; readonly side: Side }[];
   readonly calibration: Calibration;
   readonly price: { readonly epsilon: Rational; readonly delta: Rational };
+  /** By what it may run: `rules.queries` of the policy. */
+  readonly permit: Permit;
 }
 
 /** The part of a plan that noise and threshold follow from. */
@@ -102,13 +106,14 @@ function expectReceiptFits(plan: Plan, calibration: Calibration): void {
  * Derives the plan and its price again; the coordinator's word counts for nothing.
  * @throws ParleyError REQUEST_UNSIGNED, ANALYST_UNKNOWN, POLICY_MISMATCH, every code of `planQuery`,
  *   PLAN_MISMATCH when the coordinator planned something else, BAD_ARGUMENT when the plan does not
- *   involve this party, POLICY_OUT_OF_RANGE, SQL_TOO_LARGE and DOMAIN_TOO_LARGE when the plan is
+ *   involve this party, TEMPLATE_REQUIRED of `permitOf`,
+ *   POLICY_OUT_OF_RANGE, SQL_TOO_LARGE and DOMAIN_TOO_LARGE when the plan is
  *   larger than a run can be.
  */
 export function vetSubmission(
   signed: SignedSubmission,
   claimedDigest: string,
-  own: { readonly policy: Policy; readonly policyDigest: string; readonly party: string },
+  own: PermitContext,
 ): VettedQuery {
   const submission = verifySubmission(signed, own.policy);
   const plan = planQuery(own.policy, own.policyDigest, submission.sql, {
@@ -122,6 +127,7 @@ export function vetSubmission(
   if (index < 0) {
     throw new ParleyError('BAD_ARGUMENT', 'this query does not involve this party');
   }
+  const permit = permitOf(submission, digest, own);
   expectRunnable(plan);
   const calibration = calibrate(releaseRuleOf(plan));
   expectReceiptFits(plan, calibration);
@@ -135,6 +141,7 @@ export function vetSubmission(
     side: index,
     peers: plan.sides.flatMap(({ party }, side) => (side === index ? [] : [{ party, side }])),
     calibration,
+    permit,
     price:
       differential === null
         ? { epsilon: ZERO, delta: ZERO }

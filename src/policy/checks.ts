@@ -14,6 +14,7 @@ import type {
   ColumnPolicy,
   DifferentialPrivacy,
   Policy,
+  QueriesPolicy,
   TablePolicy,
   ViewPolicy,
 } from './types.ts';
@@ -201,6 +202,13 @@ export function expectAddresses({ execution, parties }: Policy): void {
   });
 }
 
+function expectQueries({ mode, templates }: QueriesPolicy): void {
+  const path = 'rules.queries.templates';
+  if (mode === 'templates' && templates.length === 0) refuse(path, 'must name a template');
+  if (mode === 'any' && templates.length > 0) refuse(path, 'binds nobody while mode is any');
+  expectUnique(templates.map((template, i) => [`${path}.${i}.name`, template.name]));
+}
+
 /**
  * Checks what spans several fields of a policy of the right form.
  * @throws ParleyError POLICY_OUT_OF_RANGE with the dotted path of the field to change.
@@ -216,6 +224,7 @@ export function expectConsistent(policy: PolicyDraft): void {
     refuse('rules.confidence_level', 'must be between 0.5 and 0.9999');
   }
   if (dp !== 'off') expectDifferentialPrivacy(dp);
+  if (rules.queries !== undefined) expectQueries(rules.queries);
   expectCount('views', policy.views, 0, VIEWS_MAX);
   for (const [name, view] of Object.entries(policy.views)) {
     if (tables.has(name)) refuse(`views.${name}`, 'has the name of a table');

@@ -12,6 +12,8 @@ export {
 export type { AnalystKeys, PartyKeys } from './keyfiles.ts';
 export { formatPublicKey, generateKeyPair, keyPairOf, parsePublicKey } from './keys.ts';
 export type { KeyKind, KeyPair } from './keys.ts';
+export { parsePolicyText } from './document.ts';
+export { queryTemplateSchema, templateParametersSchema } from './queries.ts';
 export { policyDigest, signPolicy, verifyPacket } from './packet.ts';
 export {
   completeDraft,

@@ -39,3 +39,7 @@ export const VIEW_TABLES_MAX = 4;
 export const SHARD_USERS_MIN = 64;
 export const SHARD_USERS_DEFAULT = 2 ** 16;
 export const SHARD_USERS_MAX = 2 ** 18;
+/** AGREEMENT. Templates a policy pins, parameters of one, characters of its SQL and of a value. */
+export const TEMPLATES_MAX = 64;
+export const TEMPLATE_PARAMETERS_MAX = 32;
+export const TEMPLATE_SQL_CHARS_MAX = 16_384;

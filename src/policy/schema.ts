@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { compare, div, parseDecimal, rational, type Rational } from '../core/rational.ts';
+import { queriesSchema } from './queries.ts';
 import {
   ADDRESS_CHARS_MAX,
   ANALYSTS_MAX,
@@ -221,6 +222,8 @@ const rules: z.ZodType<RulesPolicy> = z.strictObject({
   confidence_level: positiveDecimal.default('0.95'),
   join: join.prefault({}),
   size_disclosure: choice(['declared'], ['power_of_two']).default('declared'),
+  // Without a default, so that packets signed before the field existed keep their digest.
+  queries: queriesSchema.exactOptional(),
 });
 
 const execution = z

@@ -69,6 +69,47 @@ export interface DifferentialPrivacy {
   readonly noise_threshold_bits: number;
 }
 
+/** One value that a template leaves open; every value is given as text and read by its type. */
+export type TemplateParameter = {
+  /** What is taken when a run names none. */
+  readonly default?: string;
+  /** For people. */
+  readonly about?: string;
+} & (
+  | { readonly type: 'integer' | 'decimal' | 'date'; readonly min: string; readonly max: string }
+  | { readonly type: 'text'; readonly values: readonly string[] }
+  /** A table of the policy; `values` narrows which. */
+  | { readonly type: 'table'; readonly values?: readonly string[] }
+  /** A column of the table that parameter `table` names; `kinds` are column types. */
+  | {
+      readonly type: 'column';
+      readonly table: string;
+      readonly kinds?: readonly ColumnType[];
+      readonly values?: readonly string[];
+    }
+  /** A value of the declared domain of the column that parameter `column` names. */
+  | { readonly type: 'value'; readonly column: string }
+  /** The privacy-unit column of the table that parameter `table` names; never given. */
+  | { readonly type: 'unit'; readonly table: string }
+);
+
+/** SQL in which `:name` stands for a parameter. */
+export interface QueryTemplate {
+  readonly name: string;
+  readonly sql: string;
+  readonly parameters: Readonly<Record<string, TemplateParameter>>;
+}
+
+/** Which questions nodes run. */
+export interface QueriesPolicy {
+  /**
+   * `templates`: instances of the templates below, nothing else. `approved`: those, and every plan
+   * that each of its parties has approved. Any question of an analyst when the field is absent.
+   */
+  readonly mode: 'any' | 'templates' | 'approved';
+  readonly templates: readonly QueryTemplate[];
+}
+
 export interface RulesPolicy {
   readonly allowed_aggregates: readonly AggregateName[];
   readonly min_privacy_units_per_group: number;
@@ -84,6 +125,7 @@ export interface RulesPolicy {
     readonly shard_users: number;
   };
   readonly size_disclosure: 'declared';
+  readonly queries?: QueriesPolicy;
 }
 
 export interface Policy {

@@ -46,4 +46,5 @@ export type {
   SignedReceipt,
   SignedSubmission,
   Submission,
+  TemplateCall,
 } from './types.ts';

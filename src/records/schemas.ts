@@ -59,6 +59,14 @@ const sql = z
   .refine((value) => Buffer.byteLength(value) <= SQL_BYTES_MAX, 'longer than 64 KiB')
   .refine((value) => !/\p{Surrogate}/u.test(value), 'a lone surrogate');
 
+const templateName = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/);
+const templateCall = z.strictObject({
+  name: templateName,
+  parameters: z
+    .record(templateName, z.string().max(256))
+    .refine((given) => Object.keys(given).length <= 32, 'more than 32 parameters'),
+});
+
 export const submissionSchema: z.ZodType<Submission> = z.strictObject({
   version,
   room: name,
@@ -68,6 +76,7 @@ export const submissionSchema: z.ZodType<Submission> = z.strictObject({
   sql,
   epsilon: z.string().max(64).nullable(),
   backend: z.literal('mpc'),
+  template: templateCall.exactOptional(),
 });
 
 export const goSchema: z.ZodType<Go> = z.strictObject({

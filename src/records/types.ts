@@ -11,6 +11,12 @@ export interface Signed<T> {
   readonly signature: string;
 }
 
+/** The template of the policy that a question is an instance of, with the values it was given. */
+export interface TemplateCall {
+  readonly name: string;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
 /** What an analyst asks. Signed by the analyst. */
 export interface Submission {
   readonly version: 1;
@@ -23,6 +29,8 @@ export interface Submission {
   /** Decimal string; null takes the policy's default. */
   readonly epsilon: string | null;
   readonly backend: 'mpc';
+  /** In rooms that run templates; a node derives the question from it again and compares plans. */
+  readonly template?: TemplateCall;
 }
 
 /** A party's consent to run one plan for one submission, after it reserved the budget. */

@@ -17,13 +17,18 @@ const ARROWS: Record<string, readonly string[]> = {
   policy: [],
   sql: ['policy'],
   records: ['policy'],
+  templates: ['policy'],
   engine: ['protocols', 'dp', 'sql', 'policy'],
   'tee-adapter': ['engine', 'dp', 'sql', 'policy', 'records'],
   transport: [],
   coordinator: ['sql', 'policy', 'records', 'transport'],
-  party: ['engine', 'dp', 'sql', 'policy', 'records', 'transport'],
+  party: ['engine', 'dp', 'sql', 'policy', 'records', 'templates', 'transport'],
   client: ['dp', 'sql', 'policy', 'records'],
-  cli: ['party', 'coordinator', 'client', 'records', 'policy', 'sql', 'dp', 'transport'],
+  explain: ['engine', 'client', 'dp', 'sql', 'policy'],
+  cli: [
+    ...['party', 'coordinator', 'client', 'explain', 'templates'],
+    ...['records', 'policy', 'sql', 'dp', 'transport'],
+  ],
 };
 
 function filesBelow(folder: string): string[] {

@@ -92,6 +92,10 @@ describe('examples', () => {
       'three-parties/data/shopgood/purchases.csv',
       'three-parties/data/newsnow/exposures.csv',
       'three-parties/data/pointsplus/members.csv',
+      'templates/data/shopgood/purchases.csv',
+      'templates/data/newsnow/exposures.csv',
+      'templates/data/newsnow/assignments.csv',
+      'templates/data/pointsplus/members.csv',
     ]) {
       const committed = readFileSync(join(EXAMPLES, path));
       expect(readFileSync(join(ROOT, path)).equals(committed)).toBe(true);

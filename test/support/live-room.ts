@@ -119,6 +119,7 @@ export async function liveRoom(
       storePath: join(dir, `${party}.duckdb`),
       ledgerDirectory: join(dir, `${party}-ledger`),
       runsDirectory: join(dir, `${party}-runs`),
+      approvalsDirectory: join(dir, `${party}-approvals`),
       coordinatorUrl: coordinator.url,
       ...(listen === null ? {} : { listen }),
       log,
