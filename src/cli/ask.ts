@@ -1,6 +1,6 @@
 import type { Answer, Client } from '../client/index.ts';
 import { formatCsv, formatJson, formatTable } from '../client/index.ts';
-import type { QueryRecord } from '../records/index.ts';
+import type { QueryRecord, TemplateCall } from '../records/index.ts';
 import type { Format } from './options.ts';
 import { print, tell } from './output.ts';
 import type { ProgressLine } from './progress.ts';
@@ -9,6 +9,7 @@ import { progressDisplay } from './progress.ts';
 export interface AskOptions {
   readonly epsilon?: string;
   readonly queryId?: string;
+  readonly template?: TemplateCall;
   readonly signal?: AbortSignal;
   /** No progress on stderr. */
   readonly quiet: boolean;
@@ -26,6 +27,7 @@ export async function ask(
     const answer = await client.answer(sql, {
       epsilon: options.epsilon ?? null,
       ...(options.queryId === undefined ? {} : { queryId: options.queryId }),
+      ...(options.template === undefined ? {} : { template: options.template }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       onProgress: (record) => {
         last = record;

@@ -1,13 +1,16 @@
 import { Command, CommanderError } from 'commander';
+import { approveCommand } from './approve.ts';
 import { coordinatorCommand } from './coordinator.ts';
 import { dataCommand } from './data.ts';
 import { demoCommand } from './demo.ts';
+import { explainCommand } from './explain.ts';
 import { keygenCommand } from './keygen.ts';
 import { EXIT_USAGE } from './output.ts';
 import { partyCommand } from './party.ts';
 import { policyCommand } from './policy.ts';
 import { queryCommand } from './query.ts';
 import { sandboxCommand } from './sandbox.ts';
+import { templateCommand } from './template.ts';
 
 const VERSION = '0.1.0';
 
@@ -28,6 +31,9 @@ const program = new Command('parley')
   .addCommand(partyCommand())
   .addCommand(coordinatorCommand())
   .addCommand(queryCommand())
+  .addCommand(explainCommand())
+  .addCommand(templateCommand())
+  .addCommand(approveCommand())
   .addHelpText(
     'after',
     '\nExit codes: 0 answered, 2 refused (policy or SQL), 3 failed (a fault), 64 wrong usage.\n' +

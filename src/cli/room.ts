@@ -116,7 +116,8 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
   }
 }
 
-function readDraft(directory: string): string {
+/** @throws ParleyError FILE_NOT_FOUND saying what a sandbox folder holds. */
+export function readDraft(directory: string): string {
   try {
     return readText(join(directory, 'policy.yaml'));
   } catch (error) {
@@ -142,17 +143,26 @@ async function freePorts(names: readonly string[]): Promise<ReadonlyMap<string, 
   return new Map(names.map((name, i) => [name, ports[i]!]));
 }
 
-async function makeAndSign(draftText: string, state: string): Promise<Signed> {
-  const draft = parsePolicyDraft(draftText);
+/**
+ * A draft with fresh keys for everybody, and the keys.
+ * @param ports - of the parties' direct links on this machine; for a draft that is not run, none.
+ */
+export function completeWithKeys(
+  draft: PolicyDraft,
+  ports: ReadonlyMap<string, number> = new Map(),
+): {
+  readonly policy: Policy;
+  readonly keysOf: ReadonlyMap<string, PartyKeys>;
+  readonly analystKeys: AnalystKeys;
+} {
   const direct = draft.execution.links === 'direct';
-  const linkPorts = await freePorts(direct ? draft.parties.map((p) => p.name) : []);
   const keysOf = new Map<string, PartyKeys>(
     draft.parties.map((p) => [p.name, generatePartyKeys()]),
   );
   const analystKeys = generateAnalystKeys();
   // Real addresses of the parties are not this machine.
-  const parties = draft.parties.map((p) =>
-    direct ? { ...p, address: `ws://127.0.0.1:${linkPorts.get(p.name)!}` } : p,
+  const parties = draft.parties.map((p, i) =>
+    direct ? { ...p, address: `ws://127.0.0.1:${ports.get(p.name) ?? i + 1}` } : p,
   );
   const policy = completeDraft(
     { ...draft, parties },
@@ -173,6 +183,14 @@ async function makeAndSign(draftText: string, state: string): Promise<Signed> {
       ],
     },
   );
+  return { policy, keysOf, analystKeys };
+}
+
+async function makeAndSign(draftText: string, state: string): Promise<Signed> {
+  const draft = parsePolicyDraft(draftText);
+  const direct = draft.execution.links === 'direct';
+  const linkPorts = await freePorts(direct ? draft.parties.map((p) => p.name) : []);
+  const { policy, keysOf, analystKeys } = completeWithKeys(draft, linkPorts);
   const signatures = Object.fromEntries(
     [...keysOf].map(([name, keys]) => [name, signPolicy(policy, name, keys.identity.privateKey)]),
   );

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { createClient } from '../client/index.ts';
 import { planQuery } from '../sql/index.ts';
 import { ask, printAnswer } from './ask.ts';
+import { draftOf, explainTo } from './explain.ts';
 import { formatOption, portOf, type Format } from './options.ts';
 import { EXIT_USAGE, print, tell, withErrors } from './output.ts';
 import type { Room } from './room.ts';
@@ -10,6 +11,7 @@ import { abortOnSignal } from './signals.ts';
 
 interface SandboxFlags {
   readonly query?: string;
+  readonly explain?: string;
   readonly serve?: boolean;
   readonly format: Format;
   readonly epsilon?: string;
@@ -28,6 +30,12 @@ export function sandboxCommand(): Command {
     )
     .argument('<dir>', 'holds policy.yaml and data/<party>/<table>.csv')
     .option('--query <sql>', 'ask this and stop')
+    .addOption(
+      new Option('--explain <sql>', 'say what this would cost and show; starts nothing').conflicts([
+        'query',
+        'serve',
+      ]),
+    )
     .addOption(new Option('--serve', 'stay up and print the addresses').conflicts('query'))
     .addOption(formatOption())
     .option('--epsilon <decimal>', "what to spend; the policy's default otherwise")
@@ -35,12 +43,17 @@ export function sandboxCommand(): Command {
     .option('--port <number>', 'port of the coordinator; a free one otherwise', portOf)
     .option('--quiet', 'no progress')
     .action(async (directory: string, flags: SandboxFlags, command: Command) => {
-      if (flags.query === undefined && flags.serve !== true) {
-        command.error('error: a sandbox needs --query "SELECT ..." or --serve', {
+      const { query, explain, serve: stay, format } = flags;
+      if (query === undefined && explain === undefined && stay !== true) {
+        command.error('error: a sandbox needs --query "SELECT ...", --explain or --serve', {
           exitCode: EXIT_USAGE,
         });
       }
-      await withErrors(flags.format === 'json', () => runSandbox(directory, flags));
+      await withErrors(format === 'json', () =>
+        explain === undefined
+          ? runSandbox(directory, flags)
+          : explainTo(draftOf(directory), explain, { epsilon: flags.epsilon ?? null, format }),
+      );
     });
 }
 

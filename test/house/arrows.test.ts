@@ -24,7 +24,7 @@ const ARROWS: Record<string, readonly string[]> = {
   coordinator: ['sql', 'policy', 'records', 'transport'],
   party: ['engine', 'dp', 'sql', 'policy', 'records', 'templates', 'transport'],
   client: ['dp', 'sql', 'policy', 'records'],
-  explain: ['engine', 'client', 'dp', 'sql', 'policy'],
+  explain: ['engine', 'client', 'dp', 'sql', 'policy', 'records'],
   cli: [
     ...['party', 'coordinator', 'client', 'explain', 'templates'],
     ...['records', 'policy', 'sql', 'dp', 'transport'],

@@ -1,0 +1,176 @@
+import type { Explanation } from './explain.ts';
+import type { EpsilonNeeded } from './inverse.ts';
+import { treeLines, type TreeNode } from './tree.ts';
+import type { ExpectedColumn } from './visible.ts';
+
+/** Bytes for a person, in powers of ten. */
+function bytesText(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]!}`;
+}
+
+const leaf = (text: string): TreeNode => ({ text, children: [] });
+const node = (text: string, children: readonly string[]): TreeNode => ({
+  text,
+  children: children.map(leaf),
+});
+
+/** A fraction as decimal text beside its exact form, where that is not the same. */
+function amount(text: string): string {
+  const [num = '0', den] = text.split('/');
+  if (den === undefined) return text;
+  return `${Number((Number(num) / Number(den)).toPrecision(6))}`;
+}
+
+function columnText(column: ExpectedColumn): string {
+  const { name, role, halfWidth, relativePercent, assumesPeople } = column;
+  if (role === 'group') return `${name}: a label, exact`;
+  if (halfWidth === null) return `${name}: exact`;
+  const share = relativePercent === null ? '' : ` (${relativePercent}% of it)`;
+  return assumesPeople === null
+    ? `${name}: ± ${halfWidth}${share}`
+    : `${name}: ± ${halfWidth}, for a group of ${assumesPeople} people${share}; it varies`;
+}
+
+function priceNode({ price, budget }: Explanation): TreeNode {
+  if (price === null) return leaf('price: none; NO DIFFERENTIAL PRIVACY in this room');
+  const lines = [`epsilon ${amount(price.epsilon)}`, `delta ${amount(price.delta)}`];
+  if (budget?.leftBefore == null) {
+    lines.push(
+      `budget left after: not known here, of ${budget?.epsilon ?? '?'} in all; every answer states it`,
+    );
+  } else if (budget.leftAfter === null) {
+    lines.push(`BUDGET EXHAUSTED: ${amount(budget.leftBefore.epsilon)} epsilon is left`);
+  } else {
+    const { epsilon, delta } = budget.leftAfter;
+    lines.push(
+      `budget left after: epsilon ${amount(epsilon)}, delta ${amount(delta)}, if nobody asks before`,
+    );
+  }
+  return node('price', lines);
+}
+
+function costNode({ cost }: Explanation): TreeNode {
+  if (cost === null) return leaf('cost: not rehearsed');
+  return node('expected cost (rehearsed on this machine; import and local stage not counted)', [
+    `${bytesText(cost.totalBytes)} in all: ` +
+      cost.bytes.map(({ party, bytes }) => `${party} sends ${bytesText(bytes)}`).join(', '),
+    'CPU of one core: ' +
+      cost.cpuSeconds.map(({ party, seconds }) => `${party} ${seconds} s`).join(', '),
+  ]);
+}
+
+const PERMITS = {
+  any: 'any question of an analyst of this room runs',
+  templates: 'this room runs templates of its policy, nothing else',
+  approved: 'runs once every company of the plan has approved it: parley approve',
+} as const;
+
+/** The explanation for a person. Ends in a line end. */
+export function formatExplanation(explanation: Explanation): string {
+  const { groups, columns, confidenceLevel, learns } = explanation;
+  const percent = Number((100 * Number(confidenceLevel)).toPrecision(6));
+  const sections: readonly TreeNode[] = [
+    explanation.tree,
+    priceNode(explanation),
+    node(`expected error, at ${percent}% confidence`, columns.map(columnText)),
+    node('groups', [
+      `${groups.count} in the declared domain`,
+      `the smallest likely to be visible has ${groups.smallestVisible} people; ` +
+        `none below ${groups.minUsers} ever is`,
+    ]),
+    costNode(explanation),
+    {
+      text: 'who learns what',
+      children: learns.map(({ role, learns: does, never }) =>
+        node(role, [...does.map((d) => `learns ${d}`), ...never.map((n) => `never ${n}`)]),
+      ),
+    },
+  ];
+  return [
+    `room ${explanation.room}, policy ${explanation.policyDigest}`,
+    `plan ${explanation.planDigest}`,
+    `${PERMITS[explanation.queries]}; explaining costs nothing and tells nobody`,
+    ...sections.flatMap((section) => ['', ...treeLines(section)]),
+    '',
+  ].join('\n');
+}
+
+function columnDocument(column: ExpectedColumn): object {
+  return {
+    name: column.name,
+    type: column.type,
+    role: column.role,
+    half_width: column.halfWidth,
+    relative_percent: column.relativePercent,
+    assumes_people: column.assumesPeople,
+  };
+}
+
+/** The explanation for a program: plain JSON. */
+export function explanationDocument(e: Explanation): object {
+  const { budget, cost, groups } = e;
+  return {
+    room: e.room,
+    policy_digest: e.policyDigest,
+    plan_digest: e.planDigest,
+    queries: e.queries,
+    plan: e.tree,
+    price: e.price,
+    budget: budget && {
+      epsilon: budget.epsilon,
+      delta: budget.delta,
+      left_before: budget.leftBefore,
+      left_after: budget.leftAfter,
+      affordable: budget.affordable,
+    },
+    confidence_level: e.confidenceLevel,
+    columns: e.columns.map(columnDocument),
+    groups: {
+      count: groups.count,
+      min_users: groups.minUsers,
+      selection: groups.selection,
+      tau: groups.tau,
+      smallest_likely_visible: groups.smallestVisible,
+    },
+    cost: cost && {
+      bytes: Object.fromEntries(cost.bytes.map(({ party, bytes }) => [party, bytes])),
+      total_bytes: cost.totalBytes,
+      cpu_seconds: Object.fromEntries(cost.cpuSeconds.map((c) => [c.party, c.seconds])),
+      shards: cost.shards,
+      shard_users: cost.shardUsers,
+    },
+    learns: e.learns,
+  };
+}
+
+/** The inverse question's answer for a person. Ends in a line end. */
+export function formatNeeded(needed: EpsilonNeeded): string {
+  const { epsilon, targetPercent, groupSize, columns, smallestVisible } = needed;
+  const title =
+    epsilon === null
+      ? `no epsilon that the policy allows gives ${targetPercent}% in a group of ${groupSize} people`
+      : `epsilon ${epsilon} gives ${targetPercent}% or better in a group of ${groupSize} people`;
+  const lines = [
+    ...columns.map(columnText),
+    `the smallest group likely to be visible has ${smallestVisible} people`,
+  ];
+  const at = epsilon === null ? 'at the most a query may spend' : 'at that epsilon';
+  return `${treeLines({ text: title, children: [node(at, lines)] }).join('\n')}\n`;
+}
+
+export function neededDocument(needed: EpsilonNeeded): object {
+  return {
+    target_percent: needed.targetPercent,
+    group_size: needed.groupSize,
+    epsilon: needed.epsilon,
+    columns: needed.columns.map(columnDocument),
+    smallest_likely_visible: needed.smallestVisible,
+  };
+}

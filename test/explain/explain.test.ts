@@ -1,0 +1,245 @@
+// Goal: what `explain` says before a question is what the answer says after it: half-widths equal, bytes
+// near, the smallest visible group right; and asking for it reaches nobody.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Answer } from '../../src/client/index.ts';
+import { calibrate } from '../../src/dp/index.ts';
+import {
+  epsilonNeeded,
+  explainQuery,
+  explanationDocument,
+  formatExplanation,
+  formatNeeded,
+  forecastCost,
+  smallestVisible,
+} from '../../src/explain/index.ts';
+import type { Policy, RulesPolicy } from '../../src/policy/types.ts';
+import { planQuery } from '../../src/sql/index.ts';
+import { examplePolicy } from '../support/example-room.ts';
+import type { LiveRoom } from '../support/live-room.ts';
+import { liveRoom } from '../support/live-room.ts';
+import type { Row } from '../support/random-room.ts';
+import { OPEN_RULES, roomPolicy } from '../support/room-policy.ts';
+
+const DIGEST = 'd'.repeat(64);
+const SQL = `SELECT campaign_id, COUNT(DISTINCT hashed_email) AS people, COUNT(*) AS pairs,
+    SUM(total_spent) AS spent, AVG(total_spent) AS mean FROM joined_data
+  WHERE exposure_date < purchase_date AND online AND category IN ('home', 'beauty')
+  GROUP BY campaign_id`;
+const RULES: RulesPolicy = {
+  ...OPEN_RULES,
+  min_privacy_units_per_group: 5,
+  partition_selection: 'pre_threshold',
+  differential_privacy: {
+    noise_mechanism: 'discrete_laplace',
+    epsilon_budget: '100',
+    max_epsilon_per_query: '20',
+    default_epsilon_per_query: '20',
+    delta_budget: '1e-4',
+    delta_per_query: '1e-6',
+    max_partitions_contributed: 1,
+    max_contributions_per_partition: 1,
+    noise_threshold_bits: 64,
+  },
+  join: { oprf: 'kkrt', ot_field_bits: 4, shard_users: 65_536 },
+};
+
+const people = Array.from({ length: 60 }, (_, i) => `p${i}@example.com`);
+const purchases: Row[] = people.map((email, i) => ({
+  email,
+  purchase_date: '2025-10-20',
+  total_spent: `${10 + i}.50`,
+  items: '1',
+  category: 'home',
+  online: 'true',
+}));
+const exposures: Row[] = people.map((email) => ({
+  email,
+  campaign_id: 'sg_fall25',
+  exposure_date: '2025-10-02',
+  seconds: '1.0',
+  clicked: 'true',
+}));
+
+describe('against a room that runs', () => {
+  let room: LiveRoom;
+  let requests = 0;
+  beforeAll(async () => {
+    const counting: typeof fetch = (...args) => {
+      requests += 1;
+      return fetch(...args);
+    };
+    room = await liveRoom(roomPolicy(RULES, 1), { purchases, exposures }, counting);
+  }, 60_000);
+  afterAll(() => room.close());
+
+  it('states the half-widths of the answer, and bytes within 15%', async () => {
+    const { policy, client } = room;
+    const explained = await explainQuery(policy, client.policyDigest, SQL, { epsilon: null });
+    expect(requests).toBe(0);
+    const answer: Answer = await client.answer(SQL);
+    expect(explained.planDigest).toBe(answer.planDigest);
+    expect(explained.price).toEqual({ epsilon: answer.epsilonSpent, delta: answer.deltaSpent });
+    const open = answer.rows.find((row) => !row.suppressed);
+    expect(open, 'sixty people of one campaign are visible').toBeDefined();
+    answer.columns.forEach(({ name, noised }, c) => {
+      const column = explained.columns[c]!;
+      expect(column.name).toBe(name);
+      expect(column.halfWidth === null, name).toBe(!noised);
+      const stated = open!.cells[c]!.interval?.half_width ?? null;
+      if (column.assumesPeople === null) expect(column.halfWidth, name).toBe(stated);
+    });
+    const varying = explained.columns.filter((c) => c.assumesPeople !== null);
+    expect(varying.map(({ name }) => name)).toEqual(['mean']);
+
+    const log = readFileSync(join(room.dir, 'coordinator', 'audit.jsonl'), 'utf8').split('\n');
+    const event = JSON.parse(log.find((line) => line.includes('"answered"'))!) as {
+      relayed_bytes: Record<string, number>;
+    };
+    for (const { party, bytes } of explained.cost!.bytes) {
+      const ratio = bytes / event.relayed_bytes[party]!;
+      expect(ratio, `${party}: ${bytes}`).toBeGreaterThan(0.85);
+      expect(ratio, `${party}: ${bytes}`).toBeLessThan(1.15);
+    }
+    // The receipts of an answer say where the budget stands before the next question.
+    const { receipts } = answer;
+    const options = { epsilon: '0.5', receipts, withoutCost: true };
+    const next = await explainQuery(policy, client.policyDigest, SQL, options);
+    expect(next.budget).toMatchObject({
+      leftBefore: answer.budgetLeft,
+      leftAfter: { epsilon: '159/2' },
+      affordable: true,
+    });
+  }, 60_000);
+});
+
+describe('the smallest visible group', () => {
+  const rule = (epsilon: string, maxPartitions: number): Parameters<typeof calibrate>[0] => ({
+    selection: 'pre_threshold',
+    minUsers: 50,
+    differential: { epsilon, delta: '1/1000000', maxPartitions, thresholdBits: 64 },
+    confidenceLevel: '0.95',
+    measures: [{ epsilon, sensitivity: `${maxPartitions}` }],
+  });
+
+  // privacy.md section 3.
+  it.each([
+    ['1', 1, 64n],
+    ['1', 3, 94n],
+    ['1/2', 1, 77n],
+  ])('at epsilon %s and L0 %i is %i', (epsilon, partitions, people_) => {
+    expect(smallestVisible(calibrate(rule(epsilon, partitions)))).toBe(people_);
+  });
+
+  it('is k where the threshold is exact', () => {
+    expect(smallestVisible(calibrate({ ...rule('1', 1), selection: 'exact_k' }))).toBe(50n);
+  });
+});
+
+const policy = roomPolicy(RULES, 1);
+
+describe('the page', () => {
+  it('shows the plan, conditions in words, and what everybody learns', async () => {
+    const explained = await explainQuery(policy, DIGEST, SQL, { epsilon: '1', withoutCost: true });
+    const text = formatExplanation(explained);
+    expect(text).toContain(`plan ${explained.planDigest}`);
+    expect(text).toContain('exposures.exposure_date < purchases.purchase_date');
+    expect(text).toContain('category IN (home, beauty)');
+    expect(text).toContain('2 in the declared domain'.replace('2', '3'));
+    expect(text).toMatch(/budget left after: not known here, of 100 in all/);
+    for (const role of ['shopgood', 'newsnow', 'coordinator', 'analyst']) {
+      expect(text).toMatch(new RegExp(`─ ${role}\n`));
+    }
+    for (const line of text.split('\n')) expect(line).not.toMatch(/undefined|\[object|…/);
+    expect(JSON.parse(JSON.stringify(explanationDocument(explained)))).toMatchObject({
+      plan_digest: explained.planDigest,
+      price: { epsilon: '1', delta: '1/1000000' },
+      groups: { count: 3, min_users: 5, smallest_likely_visible: expect.any(String) as string },
+    });
+  });
+
+  it('says plainly what an open room gives away', async () => {
+    const open = roomPolicy(OPEN_RULES, 2);
+    const explained = await explainQuery(open, DIGEST, SQL, { epsilon: null, withoutCost: true });
+    const text = formatExplanation(explained);
+    expect(explained.price).toBeNull();
+    expect(text).toContain('NO DIFFERENTIAL PRIVACY');
+    expect(text).toContain('NO THRESHOLD');
+    expect(text).toContain('people: exact');
+  });
+
+  it('refuses what the planner refuses', async () => {
+    const select = 'SELECT * FROM joined_data';
+    await expect(explainQuery(policy, DIGEST, select, { epsilon: null })).rejects.toMatchObject({
+      code: 'SQL_SELECT_STAR',
+    });
+  });
+});
+
+describe('the forecast', () => {
+  it.each([
+    [2, 'ecdh', 64],
+    [3, 'kkrt', 5000],
+    [2, 'kkrt', 40_000],
+  ] as const)(
+    'of %i parties by %s with %i people takes a moment',
+    async (parties, oprf, users) => {
+      const base = roomPolicy({ ...RULES, join: { ...RULES.join, oprf } }, 1, parties);
+      const wide: Policy = {
+        ...base,
+        parties: base.parties.map((party) => ({
+          ...party,
+          tables: Object.fromEntries(
+            Object.entries(party.tables).map(([name, t]) => [name, { ...t, max_users: users }]),
+          ),
+        })),
+      };
+      const count = 'SELECT COUNT(DISTINCT hashed_email) AS n FROM joined_data';
+      const plan = planQuery(wide, DIGEST, count, { epsilon: null });
+      const cost = await forecastCost(
+        plan,
+        calibrate({ ...plan.privacy, measures: plan.measures }),
+      );
+      expect(cost.bytes.map(({ party }) => party)).toEqual(plan.sides.map(({ party }) => party));
+      for (const { bytes } of cost.bytes) expect(bytes).toBeGreaterThan(50_000);
+      for (const { seconds } of cost.cpuSeconds) expect(seconds).toBeGreaterThan(0);
+      expect(cost.totalBytes).toBe(cost.bytes.reduce((sum, { bytes }) => sum + bytes, 0));
+    },
+    60_000,
+  );
+});
+
+describe('the inverse question', () => {
+  const example = examplePolicy('templates');
+  const count = `SELECT x.campaign_id, COUNT(DISTINCT x.email) AS people
+    FROM exposures x JOIN members m ON x.email = m.email GROUP BY x.campaign_id`;
+
+  it('finds the smallest epsilon, and less is not enough', () => {
+    const target = { percent: '5', groupSize: 200 };
+    const needed = epsilonNeeded(example, DIGEST, count, target);
+    expect(needed.epsilon).not.toBeNull();
+    expect(Number(needed.columns[1]!.relativePercent)).toBeLessThanOrEqual(5);
+    const less = (Number(needed.epsilon) - 0.001).toFixed(3);
+    const capped: Policy = {
+      ...example,
+      rules: {
+        ...example.rules,
+        differential_privacy: {
+          ...(example.rules.differential_privacy as object),
+          max_epsilon_per_query: less,
+        } as never,
+      },
+    };
+    const short = epsilonNeeded(capped, DIGEST, count, target);
+    expect(short.epsilon).toBeNull();
+    expect(formatNeeded(needed)).toContain(`epsilon ${needed.epsilon!} gives 5% or better`);
+    expect(formatNeeded(short)).toContain('no epsilon that the policy allows');
+  });
+
+  it.each(['0', '-1', 'NaN', ''])('refuses a target of %j per cent', (percent) => {
+    expect(() => epsilonNeeded(example, DIGEST, count, { percent, groupSize: 10 })).toThrow(
+      expect.objectContaining({ code: 'BAD_ARGUMENT' }),
+    );
+  });
+});
