@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { toHex } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
 import { systemRng } from '../core/rng.ts';
-import type { AnalystKeys, PartyKeys } from '../policy/index.ts';
+import type { AnalystKeys, PartyKeys, PolicyDraft } from '../policy/index.ts';
 import {
   completeDraft,
   formatPacket,

@@ -285,7 +285,10 @@ function expectFits(plan: Plan): void {
 }
 
 /** What is left of the budget after the party that has spent most; signed figures, never below 0. */
-export function budgetLeft(policy: Policy, receipts: readonly SignedReceipt[]): Answer['budgetLeft'] {
+export function budgetLeft(
+  policy: Policy,
+  receipts: readonly SignedReceipt[],
+): Answer['budgetLeft'] {
   const dp = policy.rules.differential_privacy;
   if (dp === 'off') return null;
   const left = (budget: string, spent: readonly string[]): string => {

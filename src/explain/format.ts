@@ -72,6 +72,17 @@ const PERMITS = {
   approved: 'runs once every company of the plan has approved it: parley approve',
 } as const;
 
+/** Roles that learn the same stand on one line. */
+function alike(roles: Explanation['learns']): readonly TreeNode[] {
+  const byLines = new Map<string, string[]>();
+  for (const { role, learns, never } of roles) {
+    const lines = [...learns.map((l) => `learns ${l}`), ...never.map((n) => `never ${n}`)];
+    const key = lines.join('\n');
+    byLines.set(key, [...(byLines.get(key) ?? []), role]);
+  }
+  return [...byLines].map(([lines, names]) => node(names.join(', '), lines.split('\n')));
+}
+
 /** The explanation for a person. Ends in a line end. */
 export function formatExplanation(explanation: Explanation): string {
   const { groups, columns, confidenceLevel, learns } = explanation;
@@ -88,9 +99,7 @@ export function formatExplanation(explanation: Explanation): string {
     costNode(explanation),
     {
       text: 'who learns what',
-      children: learns.map(({ role, learns: does, never }) =>
-        node(role, [...does.map((d) => `learns ${d}`), ...never.map((n) => `never ${n}`)]),
-      ),
+      children: alike(learns),
     },
   ];
   return [

@@ -14,7 +14,7 @@ export interface Learns {
  */
 export function whoLearns(plan: Plan, smallest: bigint): readonly Learns[] {
   const { sides, groups, privacy } = plan;
-  const sizes = sides.map((s) => `${s.table} at most ${s.capacity} people, ${s.slots} rows each`);
+  const sizes = sides.map((s) => `${s.table} at most ${s.capacity} people × ${s.slots} rows`);
   const shape = [
     'the text of the question, its plan and who asks',
     `declared sizes: ${sizes.join('; ')}`,
@@ -23,7 +23,7 @@ export function whoLearns(plan: Plan, smallest: bigint): readonly Learns[] {
       : [`the labels of all ${groupCount(plan)} groups, from the policy`]),
   ];
   const hidden = 'who matched, how many matched';
-  const parties = sides.map(({ party, filter }): Learns => ({
+  const parties = sides.map(({ party }): Learns => ({
     role: party,
     learns: [...shape, 'when it runs, and how many bytes: the same for any rows'],
     never: [
@@ -32,7 +32,6 @@ export function whoLearns(plan: Plan, smallest: bigint): readonly Learns[] {
       ...(sides.some((other) => other.party !== party && other.filter !== null)
         ? ["how many rows the others' conditions keep"]
         : []),
-      ...(filter === null ? [] : ['(its own condition it evaluates itself)']),
       'the answer, or which groups open',
     ],
   }));
@@ -58,8 +57,8 @@ export function whoLearns(plan: Plan, smallest: bigint): readonly Learns[] {
       ],
       never: [
         ...(privacy.differential === null ? [] : ['the values before noise']),
-        `${hidden}${groups.length === 0 ? ', beyond what is released' : ' outside the open groups'}`,
-        'anything of a single row',
+        "anybody's rows, identifiers or keyed hashes",
+        `${hidden}, beyond what the released values say`,
       ],
     },
   ];

@@ -114,7 +114,7 @@ function sideNode(policy: Policy, side: PlanSide, index: Side): TreeNode {
   const filter = side.filter as Loose | null;
   const role = index === 0 ? 'pivot' : 'sender';
   return {
-    text: `${role} ${side.party}.${side.table}: room for ${side.capacity} people, ${side.slots} rows each`,
+    text: `${role} ${side.party}.${side.table}: room for ${side.capacity} people × ${side.slots} rows`,
     children: [
       ...(filter === null
         ? []

@@ -148,8 +148,8 @@ describe('the page', () => {
     expect(text).toContain('category IN (home, beauty)');
     expect(text).toContain('2 in the declared domain'.replace('2', '3'));
     expect(text).toMatch(/budget left after: not known here, of 100 in all/);
-    for (const role of ['shopgood', 'newsnow', 'coordinator', 'analyst']) {
-      expect(text).toMatch(new RegExp(`─ ${role}\n`));
+    for (const role of ['newsnow', 'shopgood', 'coordinator', 'analyst']) {
+      expect(text).toMatch(new RegExp(`─ (\\w+, )?${role}(, \\w+)?\n`));
     }
     for (const line of text.split('\n')) expect(line).not.toMatch(/undefined|\[object|…/);
     expect(JSON.parse(JSON.stringify(explanationDocument(explained)))).toMatchObject({

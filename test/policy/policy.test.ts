@@ -12,6 +12,7 @@ import {
   parsePolicy,
   parsePolicyDraft,
   policyDigest,
+  policyOf,
   signPolicy,
   verifyPacket,
 } from '../../src/policy/index.ts';
@@ -639,3 +640,43 @@ const X25519_WEAK = [
   'f6ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
   '0900000000000000000000000000000000000000000000000000000000000080',
 ];
+
+describe('rules.queries', () => {
+  const template = {
+    name: 'overlap',
+    sql: 'SELECT COUNT(DISTINCT hashed_email) AS n FROM joined_data WHERE category = :what',
+    parameters: { what: { type: 'text', values: ['home'], default: 'home' } },
+  } as const;
+  const { policy } = sampleRoom();
+  const withQueries = (queries: unknown): unknown => ({
+    ...policy,
+    rules: { ...policy.rules, queries },
+  });
+
+  it('changes no policy that has none, and is kept as it stands', () => {
+    expect(Object.hasOwn(policy.rules, 'queries')).toBe(false);
+    for (const queries of [
+      { mode: 'any', templates: [] },
+      { mode: 'templates', templates: [template] },
+      { mode: 'approved', templates: [] },
+      { mode: 'approved', templates: [template] },
+    ]) {
+      expect(policyOf(withQueries(queries)).rules.queries).toEqual(queries);
+    }
+  });
+
+  it.each([
+    [{ mode: 'templates', templates: [] }, 'POLICY_OUT_OF_RANGE'],
+    [{ mode: 'any', templates: [template] }, 'POLICY_OUT_OF_RANGE'],
+    [{ mode: 'templates', templates: [template, template] }, 'POLICY_OUT_OF_RANGE'],
+    [{ mode: 'some', templates: [] }, 'POLICY_OUT_OF_RANGE'],
+    [{ mode: 'templates', templates: [{ ...template, note: 'x' }] }, 'POLICY_MALFORMED'],
+    [{ mode: 'templates', templates: [{ ...template, sql: '' }] }, 'POLICY_OUT_OF_RANGE'],
+    [
+      { mode: 'templates', templates: [{ ...template, parameters: { p: { type: 'integer' } } }] },
+      'POLICY_MALFORMED',
+    ],
+  ])('refuses %j', (queries, code) => {
+    expect(() => policyOf(withQueries(queries))).toThrow(expect.objectContaining({ code }));
+  });
+});
