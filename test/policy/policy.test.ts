@@ -12,7 +12,6 @@ import {
   parsePolicy,
   parsePolicyDraft,
   policyDigest,
-  policyOf,
   signPolicy,
   verifyPacket,
 } from '../../src/policy/index.ts';
