@@ -40,13 +40,3 @@ export const OPEN_EXAMPLE: Partial<RulesPolicy> = {
 export function exampleFile(name: string, party: string, table: string): string {
   return join(EXAMPLES, name, 'data', party, `${table}.csv`);
 }
-
-/**
- * Templates in the language that is still being built: refused today with an SQL_* code. A test
- * holds that; when it fails, take the name off this list.
- */
-export const LATER: ReadonlySet<string> = new Set([
-  'attribution_any_touch',
-  'conversion_lift',
-  'reach_and_frequency',
-]);
