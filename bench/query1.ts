@@ -26,6 +26,8 @@ const { values: flags } = parseArgs({
     links: { type: 'string', default: 'relay' },
     'shard-users': { type: 'string', default: '65536' },
     runs: { type: 'string', default: '3' },
+    // Also measures runs whose input-independent part was made ahead: preparing and online apart.
+    prepare: { type: 'boolean', default: false },
     net: { type: 'string', default: 'none' },
     json: { type: 'boolean', default: false },
     out: { type: 'string' },
@@ -235,6 +237,78 @@ async function timedRun(room: Room, expected: Expected): Promise<Run> {
   return { ms, stages, bytes };
 }
 
+interface PreparedRun {
+  readonly prepareMs: number;
+  readonly prepareBytes: Readonly<Record<string, number>>;
+  readonly online: Run;
+  readonly onlineBytes: Readonly<Record<string, number>>;
+  readonly stockBytes: Readonly<Record<string, number>>;
+}
+
+/** What a party says it did with the last query, from its log. */
+function lastLogged(room: Room, party: string, message: string): Record<string, unknown> {
+  const lines = readFileSync(join(room.state, `${party}.log`), 'utf8')
+    .trim()
+    .split('\n');
+  const events = lines
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const event = events.findLast(({ msg }) => msg === message);
+  if (event === undefined) throw new Error(`${party} has not logged "${message}"`);
+  return event;
+}
+
+async function preparedRun(room: Room, expected: Expected): Promise<PreparedRun> {
+  const start = performance.now();
+  await clientOf(room).prepare(SQL, { epsilon: '2' });
+  const prepareMs = performance.now() - start;
+  const online = await timedRun(room, expected);
+  const parties = room.policy.parties.map(({ name }) => name);
+  const batches = parties.map((party) => lastLogged(room, party, 'computed')['batch']);
+  if (batches[0] === null || new Set(batches).size !== 1) {
+    throw new Error('the run did not use what was prepared for it');
+  }
+  const figures = (message: string, field: string): Record<string, number> =>
+    Object.fromEntries(
+      parties.map((party) => [party, Number(lastLogged(room, party, message)[field])]),
+    );
+  return {
+    prepareMs,
+    online,
+    prepareBytes: figures('prepared', 'bytes_sent'),
+    onlineBytes: figures('computed', 'bytes_sent'),
+    stockBytes: figures('prepared', 'stock_bytes'),
+  };
+}
+
+function spread(times: readonly number[]): { median: number; min: number; max: number } {
+  const sorted = times.map((ms) => Math.round(ms)).sort((a, b) => a - b);
+  return {
+    median: sorted[Math.floor(sorted.length / 2)]!,
+    min: sorted[0]!,
+    max: sorted.at(-1)!,
+  };
+}
+
+/** Preparing and online beside runs that prepared nothing. */
+function preparedFields(prepared: readonly PreparedRun[], liveMs: readonly number[]) {
+  const [first] = prepared;
+  if (first === undefined) return {};
+  const online = spread(prepared.map((run) => run.online.ms));
+  const live = spread(liveMs);
+  return {
+    prepare_ms: spread(prepared.map((run) => run.prepareMs)),
+    online_ms: online,
+    online_share_of_total: Number((online.min / live.min).toFixed(3)),
+    prepare_bytes_sent: first.prepareBytes,
+    online_bytes_sent: first.onlineBytes,
+    stock_bytes: first.stockBytes,
+    online_stages_end_at_ms: Object.fromEntries(
+      [...first.online.stages].map(([stage, ms]) => [stage, Math.round(ms)]),
+    ),
+  };
+}
+
 const report = openReport({ bench: 'query1', json: flags.json, out: flags.out });
 const dir = mkdtempSync(join(tmpdir(), 'parley-bench-'));
 const expected = makeData(dir);
@@ -251,10 +325,17 @@ const room = await openRoom({
 });
 try {
   const runs: Run[] = [];
-  for (let i = 0; i < RUNS; i += 1) runs.push(await timedRun(room, expected));
+  const prepared: PreparedRun[] = [];
+  let relayed = 0;
+  for (let i = 0; i < RUNS; i += 1) {
+    const before = room.coordinatorView().relayedBytes;
+    runs.push(await timedRun(room, expected));
+    relayed += room.coordinatorView().relayedBytes - before;
+    // In turns, so that both see the same machine.
+    if (flags.prepare) prepared.push(await preparedRun(room, expected));
+  }
   const times = runs.map((run) => run.ms).sort((a, b) => a - b);
-  const view = room.coordinatorView();
-  if (flags.links === 'direct' && view.relayedBytes !== 0) {
+  if (flags.links === 'direct' && room.coordinatorView().relayedBytes !== 0) {
     throw new Error('the coordinator relayed bytes of direct links');
   }
   const round = (ms: number): number => Math.round(ms);
@@ -275,11 +356,12 @@ try {
     ms_max: round(times.at(-1)!),
     stages_end_at_ms: Object.fromEntries([...runs[0]!.stages].map(([k, v]) => [k, round(v)])),
     bytes_sent_per_query: Object.fromEntries(runs[0]!.bytes),
-    bytes_relayed_per_query: Math.round(view.relayedBytes / RUNS),
+    bytes_relayed_per_query: Math.round(relayed / RUNS),
     loop_lag: Object.fromEntries(
       room.policy.parties.map(({ name }) => [name, loopLag(join(room.state, `${name}.log`))]),
     ),
     main_thread: Object.fromEntries(room.roles.map(({ name, pid }) => [name, mainThread(pid)])),
+    ...preparedFields(prepared, times),
     peak_rss_mb: {
       ...Object.fromEntries(room.roles.map((role) => [role.name, peakMb(role.pid)])),
       analyst: peakMb(process.pid),

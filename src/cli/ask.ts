@@ -40,6 +40,24 @@ export async function ask(
   }
 }
 
+/** Has a query's input-independent part made ahead, showing progress. */
+export async function prepare(
+  client: Client,
+  sql: string,
+  options: Omit<AskOptions, 'queryId'>,
+): Promise<QueryRecord> {
+  const display = progressDisplay(options.quiet);
+  try {
+    return await client.prepare(sql, {
+      epsilon: options.epsilon ?? null,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      onProgress: (record) => display.update(linesOf(record)),
+    });
+  } finally {
+    display.end();
+  }
+}
+
 /** Every stage of every party so far, in the order they began, with the bytes the party has sent. */
 function linesOf({ progress }: QueryRecord): ProgressLine[] {
   const bytesOf = new Map(

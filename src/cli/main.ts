@@ -8,6 +8,7 @@ import { keygenCommand } from './keygen.ts';
 import { EXIT_USAGE } from './output.ts';
 import { partyCommand } from './party.ts';
 import { policyCommand } from './policy.ts';
+import { prepareCommand } from './prepare.ts';
 import { queryCommand } from './query.ts';
 import { sandboxCommand } from './sandbox.ts';
 import { templateCommand } from './template.ts';
@@ -30,6 +31,7 @@ const program = new Command('parley')
   .addCommand(dataCommand())
   .addCommand(partyCommand())
   .addCommand(coordinatorCommand())
+  .addCommand(prepareCommand())
   .addCommand(queryCommand())
   .addCommand(explainCommand())
   .addCommand(templateCommand())

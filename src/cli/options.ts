@@ -49,3 +49,10 @@ export function graceOf(text: string): number {
   if (seconds < 1 || seconds > 20) throw new InvalidArgumentError('It is a number from 1 to 20.');
   return seconds;
 }
+
+/** Bytes of a stock, 0 to 2^53 − 1. @throws InvalidArgumentError: wrong usage. */
+export function stockBytesOf(text: string): number {
+  const bytes = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(bytes)) throw new InvalidArgumentError('It is a number of bytes.');
+  return bytes;
+}

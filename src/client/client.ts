@@ -1,13 +1,5 @@
 import { toBase64Url, fromUtf8 } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
-import {
-  compare,
-  formatRational,
-  parseDecimal,
-  parseRational,
-  sub,
-  ZERO,
-} from '../core/rational.ts';
 import { systemRng } from '../core/rng.ts';
 import { canonicalJson, packetOf, verifyPacket, type AnalystKeys } from '../policy/index.ts';
 import type { Policy, PolicyPacket } from '../policy/types.ts';
@@ -22,12 +14,12 @@ import {
   submissionDigest,
   type QueryRecord,
   type RoomDocument,
-  type SignedReceipt,
   type SignedSubmission,
   type TemplateCall,
 } from '../records/index.ts';
 import { planDigest, planQuery, type Plan } from '../sql/index.ts';
 import type { Answer } from './answer.ts';
+import { budgetLeft } from './budget.ts';
 import { decodeAnswer, shareBytes } from './decode.ts';
 import { requestJson, type Fetch } from './http.ts';
 import { releaseOf } from './release.ts';
@@ -74,6 +66,12 @@ export interface Client {
   wait(queryId: string, options?: WaitOptions): Promise<QueryRecord>;
   /** Submits, waits, verifies everything, opens and decodes. */
   answer(sql: string, options?: QueryOptions & WaitOptions): Promise<Answer>;
+  /**
+   * Has the parties make ahead, once, everything a query of this shape consumes that depends on
+   * nobody's data; the next such query is answered sooner. Charges and answers nothing.
+   * @throws ParleyError as `answer`; STOCK_OFF, STOCK_FULL of a party.
+   */
+  prepare(sql: string, options?: QueryOptions & WaitOptions): Promise<QueryRecord>;
 }
 
 const REQUEST_MS = 15_000;
@@ -150,8 +148,10 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   });
 }
 
+const PENDING: ReadonlySet<string> = new Set(['submitted', 'agreeing', 'running']);
+
 function isTerminal(record: QueryRecord): boolean {
-  return record.state === 'answered' || record.state === 'refused' || record.state === 'failed';
+  return !PENDING.has(record.state);
 }
 
 const AWAY: ReadonlySet<string> = new Set(['COORDINATOR_AWAY', 'TIMEOUT']);
@@ -195,7 +195,12 @@ interface Session {
   readonly fetcher: Fetch;
 }
 
-function submissionOf(session: Session, sql: string, options: QueryOptions): SignedSubmission {
+function submissionOf(
+  session: Session,
+  sql: string,
+  options: QueryOptions,
+  purpose?: 'prepare',
+): SignedSubmission {
   const queryId = options.queryId ?? newQueryId();
   if (!QUERY_ID.test(queryId)) {
     throw new ParleyError('BAD_ARGUMENT', 'a query id is 16 to 64 letters, digits, _ or -');
@@ -211,6 +216,7 @@ function submissionOf(session: Session, sql: string, options: QueryOptions): Sig
       epsilon: options.epsilon ?? null,
       backend: 'mpc',
       ...(options.template === undefined ? {} : { template: options.template }),
+      ...(purpose === undefined ? {} : { purpose }),
     },
     session.options.keys.signing.privateKey,
   );
@@ -284,31 +290,6 @@ function expectFits(plan: Plan): void {
   }
 }
 
-/** What is left of the budget after the party that has spent most; signed figures, never below 0. */
-export function budgetLeft(
-  policy: Policy,
-  receipts: readonly SignedReceipt[],
-): Answer['budgetLeft'] {
-  const dp = policy.rules.differential_privacy;
-  if (dp === 'off') return null;
-  const left = (budget: string, spent: readonly string[]): string => {
-    const rest = spent.map((amount) => sub(parseDecimal(budget), parseRational(amount)));
-    const least = rest.reduce((a, b) => (compare(a, b) <= 0 ? a : b));
-    return formatRational(compare(least, ZERO) < 0 ? ZERO : least);
-  };
-  const spent = receipts.map(({ document }) => document.spent);
-  return {
-    epsilon: left(
-      dp.epsilon_budget,
-      spent.map((s) => s.epsilon),
-    ),
-    delta: left(
-      dp.delta_budget,
-      spent.map((s) => s.delta),
-    ),
-  };
-}
-
 async function answerQuery(
   session: Session,
   sql: string,
@@ -352,6 +333,21 @@ async function answerQuery(
   };
 }
 
+async function prepareQuery(
+  session: Session,
+  sql: string,
+  options: QueryOptions & WaitOptions,
+): Promise<QueryRecord> {
+  planQuery(session.policy, session.digest, sql, { epsilon: options.epsilon ?? null });
+  const submission = submissionOf(session, sql, options, 'prepare');
+  const { signal } = options;
+  const first = await whileAway(() => send(session, submission, signal), signal, AWAY_MS_MAX);
+  const { query_id } = submission.document;
+  const record = isTerminal(first) ? first : await waitFor(session, query_id, options);
+  if (record.state !== 'prepared') throw errorOf(record);
+  return record;
+}
+
 /**
  * An analyst's client of one room: asks, waits, verifies, and alone reconstructs the answer.
  *
@@ -390,5 +386,6 @@ export function createClient(options: ClientOptions): Client {
     submit: (sql, query = {}) => send(session, submissionOf(session, sql, query), undefined),
     wait: (queryId, wait = {}) => waitFor(session, queryId, wait),
     answer: (sql, query = {}) => answerQuery(session, sql, query),
+    prepare: (sql, query = {}) => prepareQuery(session, sql, query),
   };
 }

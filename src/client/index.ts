@@ -1,5 +1,6 @@
 /** The analyst's side: ask, verify every signature, and alone reconstruct the answer. */
-export { budgetLeft, createClient, fetchPacket, newQueryId } from './client.ts';
+export { budgetLeft } from './budget.ts';
+export { createClient, fetchPacket, newQueryId } from './client.ts';
 export type { Client, ClientOptions, QueryOptions, WaitOptions } from './client.ts';
 export { decodeAnswer, shareBytes } from './decode.ts';
 export { answerDocument, formatCsv, formatJson, formatTable } from './format.ts';

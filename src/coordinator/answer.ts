@@ -27,7 +27,8 @@ export function checkAnswer(
   const { document } = receipt;
   const known = query.answers.get(party)?.receipt.document.share_digest;
   if (known !== undefined && known === document.share_digest) return 'again';
-  if (query.state !== 'running' || known !== undefined) {
+  const asked = query.submission.document.purpose === undefined;
+  if (!asked || query.state !== 'running' || known !== undefined) {
     throw new ParleyError('RECEIPT_INVALID', 'a party sent an answer out of turn');
   }
   verifyReceipt(receipt, policy);

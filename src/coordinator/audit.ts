@@ -16,6 +16,7 @@ export interface AuditEvent {
     | 'interrupted'
     | 'resumed'
     | 'answered'
+    | 'prepared'
     | 'refused'
     | 'failed';
   readonly party?: string;
@@ -23,6 +24,8 @@ export interface AuditEvent {
   readonly analyst?: string;
   readonly sql?: string;
   readonly epsilon?: string | null;
+  /** Left out for a question. */
+  readonly purpose?: 'prepare';
   readonly plan_digest?: string;
   readonly code?: ErrorCode;
   /** Of the run that is resumed; the first is 0. */

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { asParleyError, ParleyError, type ErrorDocument } from '../core/errors.ts';
 import type { Policy } from '../policy/types.ts';
 import {
@@ -8,7 +9,6 @@ import {
   verifyGo,
   verifySubmission,
   type QueryError,
-  type QueryProgress,
   type QueryRecord,
   type SignedSubmission,
 } from '../records/index.ts';
@@ -17,9 +17,21 @@ import type { Report } from '../transport/index.ts';
 import { checkAnswer } from './answer.ts';
 import type { Audit, AuditEvent } from './audit.ts';
 import type { PartyHub } from './hub.ts';
-import { PROGRESS_INTERVAL_MS, STAGES_MAX, type CoordinatorLimits } from './limits.ts';
+import { PROGRESS_INTERVAL_MS, type CoordinatorLimits } from './limits.ts';
 import type { Log } from './log.ts';
-import { away, lostIn, newQuery, recordOf, TERMINAL, timeout, type Query } from './query.ts';
+import {
+  askedIn,
+  away,
+  isDone,
+  lostIn,
+  newQuery,
+  noteProgress,
+  notePrepared,
+  recordOf,
+  TERMINAL,
+  timeout,
+  type Query,
+} from './query.ts';
 import { RecoveryDesk } from './recovery.ts';
 import type { RecordStore } from './store.ts';
 
@@ -34,8 +46,8 @@ export interface QueryBookOptions {
 }
 
 /**
- * The life of every query, from submission to its one terminal state: `answered`, `refused` or
- * `failed`. All checks here are courtesy, so that mistakes fail early and with a good sentence; the
+ * The life of every query, from submission to its one terminal state: `answered` (or `prepared`),
+ * `refused` or `failed`. All checks here are courtesy, so that mistakes fail early and with a good sentence; the
  * parties and the analyst repeat every one that matters.
  */
 export class QueryBook {
@@ -127,7 +139,7 @@ export class QueryBook {
   partyGone(party: string): void {
     for (const query of this.#active.values()) {
       // A party that has delivered its answer is done with the query.
-      if (!query.parties.includes(party) || query.answers.has(party)) continue;
+      if (!query.parties.includes(party) || isDone(query, party)) continue;
       if (query.state === 'running') this.#recovery.interrupt(query, party);
       else if (!TERMINAL.has(query.state)) this.#end(query, 'failed', away(party));
     }
@@ -173,8 +185,7 @@ export class QueryBook {
       this.#active.delete(query.id);
       throw error;
     }
-    const { analyst, sql, epsilon } = document;
-    this.#audit(query, { event: 'submitted', analyst, sql, epsilon });
+    this.#audit(query, { event: 'submitted', ...askedIn(document) });
     this.#start(query);
     return recordOf(query);
   }
@@ -241,13 +252,16 @@ export class QueryBook {
         this.#end(query, 'failed', { ...report.error, party }, party);
         break;
       case 'progress':
-        this.#progress(query, { party, ...pick(report) });
+        this.#progress(query, party, report);
         break;
       case 'answer':
         this.#answer(query, party, report);
         break;
       case 'parked':
         this.#recovery.parked(query, party, report.epoch);
+        break;
+      case 'prepared':
+        if (notePrepared(query, party)) this.#end(query, 'prepared', null);
         break;
     }
   }
@@ -293,11 +307,8 @@ export class QueryBook {
     for (const name of query.parties) hub.send(name, { type: 'gos', query_id: query.id, gos });
   }
 
-  #progress(query: Query, progress: QueryProgress): void {
-    const key = `${progress.party} ${progress.stage}`;
-    const own = [...query.progress.entries()].filter(([, p]) => p.party === progress.party);
-    if (!query.progress.has(key) && own.length >= STAGES_MAX) query.progress.delete(own[0]![0]);
-    query.progress.set(key, progress);
+  #progress(query: Query, party: string, report: Extract<Report, { type: 'progress' }>): void {
+    noteProgress(query, party, report);
     // Many reports in a row are one change.
     query.progressTimer ??= setTimeout(() => {
       query.progressTimer = null;
@@ -317,7 +328,7 @@ export class QueryBook {
   /** The one way into a terminal state. `from` is the party that need not be told. */
   #end(
     query: Query,
-    state: 'answered' | 'refused' | 'failed',
+    state: 'answered' | 'prepared' | 'refused' | 'failed',
     error: QueryError | null,
     from?: string,
   ): void {
@@ -386,12 +397,4 @@ export class QueryBook {
       if (signal.aborted || TERMINAL.has(query.state)) done();
     });
   }
-}
-
-function pick(report: Extract<Report, { type: 'progress' }>): Omit<QueryProgress, 'party'> {
-  return { stage: report.stage, done: report.done, total: report.total };
-}
-
-function pause(delayMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, delayMs));
 }

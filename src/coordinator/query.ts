@@ -7,7 +7,9 @@ import type {
   QueryState,
   SignedGo,
   SignedSubmission,
+  Submission,
 } from '../records/index.ts';
+import { STAGES_MAX } from './limits.ts';
 
 /** A run that broke off and waits for its parties. */
 export interface Recovery {
@@ -38,12 +40,19 @@ export interface Query {
   /** Of the present or last run; the first is 0. */
   epoch: number;
   recovery: Recovery | null;
+  /** Parties that have prepared what was to be prepared. */
+  readonly prepared: Set<string>;
   readonly timers: Set<NodeJS.Timeout>;
   progressTimer: NodeJS.Timeout | null;
   readonly waiters: Set<() => void>;
 }
 
-export const TERMINAL: ReadonlySet<QueryState> = new Set(['answered', 'refused', 'failed']);
+export const TERMINAL: ReadonlySet<QueryState> = new Set([
+  'answered',
+  'prepared',
+  'refused',
+  'failed',
+]);
 
 export function recordOf(query: Query): QueryRecord {
   return {
@@ -76,10 +85,49 @@ export function newQuery(submission: SignedSubmission, digest: string): Query {
     answers: new Map(),
     epoch: 0,
     recovery: null,
+    prepared: new Set(),
     timers: new Set(),
     progressTimer: null,
     waiters: new Set(),
   };
+}
+
+/** What the audit log keeps of a submission. */
+export function askedIn(
+  document: Submission,
+): Pick<Submission, 'analyst' | 'sql' | 'epsilon' | 'purpose'> {
+  const { analyst, sql, epsilon, purpose } = document;
+  return { analyst, sql, epsilon, ...(purpose === undefined ? {} : { purpose }) };
+}
+
+/** True for a party that is done with the query, so that it may leave. */
+export function isDone(query: Query, party: string): boolean {
+  return query.answers.has(party) || query.prepared.has(party);
+}
+
+/** Keeps the last report of a party's stage, and of so many stages as a record may have. */
+export function noteProgress(
+  { progress }: Query,
+  party: string,
+  { stage, done, total }: Omit<QueryProgress, 'party'>,
+): void {
+  const key = `${party} ${stage}`;
+  const own = [...progress.entries()].filter(([, p]) => p.party === party);
+  if (!progress.has(key) && own.length >= STAGES_MAX) progress.delete(own[0]![0]);
+  progress.set(key, { party, stage, done, total });
+}
+
+/**
+ * A party has prepared what was to be prepared.
+ * @returns whether all have. @throws ParleyError FRAME_MALFORMED out of turn.
+ */
+export function notePrepared(query: Query, party: string): boolean {
+  const asked = query.submission.document.purpose === 'prepare';
+  if (!asked || query.state !== 'running' || query.prepared.has(party)) {
+    throw new ParleyError('FRAME_MALFORMED', 'a party was prepared out of turn');
+  }
+  query.prepared.add(party);
+  return query.prepared.size === query.parties.length;
 }
 
 /** A record left behind by a coordinator that ended before the query did. */

@@ -17,7 +17,8 @@ type HeldRuns = Extract<Report, { type: 'held' }>['runs'];
 
 /**
  * Runs that broke off. Everybody stops, whoever was lost may come back, and when all are there the
- * next epoch is announced; else the query fails. It only proposes: every party checks for itself
+ * next epoch is announced; else the query fails. What only prepares fails at once: parties keep
+ * nothing of it that could be taken up. It only proposes: every party checks for itself
  * that an epoch is higher than any it entered, that it may still resume, and what it resumes from.
  */
 export class RecoveryDesk {
@@ -29,6 +30,10 @@ export class RecoveryDesk {
 
   /** A party (or, with null, a link) of a running query is lost: stop the others and wait. */
   interrupt(query: Query, lost: string | null): void {
+    if (query.submission.document.purpose === 'prepare') {
+      this.#o.fail(query, lost === null ? broken() : away(lost));
+      return;
+    }
     if (query.recovery !== null) {
       if (lost !== null) query.recovery.parked.delete(lost);
       return;
@@ -113,5 +118,10 @@ export class RecoveryDesk {
 
 function tooOften(): QueryError {
   const error = new ParleyError('CHANNEL_CLOSED', 'links between the parties broke too often');
+  return error.toJSON();
+}
+
+function broken(): QueryError {
+  const error = new ParleyError('CHANNEL_CLOSED', 'a link between the parties broke');
   return error.toJSON();
 }

@@ -64,6 +64,7 @@ const FAULT_BY_CODE = {
   BUDGET_EXHAUSTED: 'policy',
   OVERFLOW_POSSIBLE: 'policy',
   DOMAIN_TOO_LARGE: 'policy',
+  STOCK_OFF: 'policy',
   // agreement between the roles
   PLAN_MISMATCH: 'peer',
   GO_INVALID: 'peer',
@@ -171,6 +172,9 @@ const FAULT_BY_CODE = {
   STORAGE_FAILED: 'storage',
   CHECKPOINT_CORRUPT: 'storage',
   STORE_MISMATCH: 'storage',
+  STOCK_CORRUPT: 'storage',
+  STOCK_USED: 'storage',
+  STOCK_FULL: 'storage',
   // ours
   WORKER_LOST: 'bug',
   INTERNAL: 'bug',

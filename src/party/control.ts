@@ -45,6 +45,12 @@ export interface HeldRun {
   readonly answered: boolean;
 }
 
+/** A batch of stock is on this party's disk, and on every other's. */
+export interface PreparedReport {
+  readonly type: 'prepared';
+  readonly query_id: string;
+}
+
 /** What a party tells the coordinator. */
 export type ToCoordinator =
   | { readonly type: 'ready'; readonly query_id: string }
@@ -64,7 +70,8 @@ export type ToCoordinator =
       readonly query_id: string;
       readonly receipt: SignedReceipt;
       readonly sealed: SealedShare;
-    };
+    }
+  | PreparedReport;
 
 /** @throws ParleyError FRAME_MALFORMED for anything but a known message in its exact form. */
 export function parseControl(message: unknown): FromCoordinator {

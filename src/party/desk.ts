@@ -1,9 +1,10 @@
 import { asParleyError, ParleyError } from '../core/errors.ts';
 import type { SignedGo } from '../records/index.ts';
 import type { AnswerReport } from './checkpoints/index.ts';
-import type { FromCoordinator, ToCoordinator } from './control.ts';
+import type { FromCoordinator, PreparedReport, ToCoordinator } from './control.ts';
 import type { PartyContext } from './node.ts';
 import { expectPermit, usePermit } from './permit.ts';
+import { PrepareSession } from './prepare.ts';
 import type { Restored } from './resume.ts';
 import { QuerySession } from './session.ts';
 import { vetSubmission } from './vet.ts';
@@ -22,7 +23,7 @@ const PARK_TIMEOUT_MS = 30_000;
 
 /** One query at the desk. */
 interface Entry {
-  readonly session: QuerySession;
+  readonly session: QuerySession | PrepareSession;
   /** Ends the whole query, from the vetting on. */
   late: NodeJS.Timeout;
   /** Ends the wait for the next epoch. */
@@ -80,12 +81,13 @@ export class Desk {
     }
   }
 
-  /** What was not begun is over; runs stop and wait, because another epoch may come. */
+  /** What was not begun, or only prepares, is over; runs stop and wait, because another epoch may come. */
   disconnected(): void {
     this.#connections += 1;
     for (const [queryId, { session }] of [...this.#entries]) {
-      if (session.state === 'vetted' || session.state === 'reserved') this.#forget(queryId);
-      else session.park();
+      const begun = session.state !== 'vetted' && session.state !== 'reserved';
+      if (begun && session instanceof QuerySession) session.park();
+      else this.#forget(queryId);
     }
   }
 
@@ -98,18 +100,18 @@ export class Desk {
       this.#untold.delete(queryId);
       this.#report('fail', queryId, error);
     }
-    const begun = [...this.#entries].filter(
-      ([, { session }]) => session.state === 'parked' || session.state === 'answered',
+    const begun = this.#questions().filter(
+      ([, { state }]) => state === 'parked' || state === 'answered',
     );
     this.#send({
       type: 'held',
-      runs: begun.map(([query_id, { session }]) => ({
+      runs: begun.map(([query_id, session]) => ({
         query_id,
         epoch: Math.max(0, session.epoch),
         answered: session.answer !== null,
       })),
     });
-    for (const [, { session }] of begun) if (session.answer !== null) this.#send(session.answer);
+    for (const [, session] of begun) if (session.answer !== null) this.#send(session.answer);
   }
 
   /** Lets runs end for at most `graceMs`; what is kept of the others stays for the next start. */
@@ -128,6 +130,13 @@ export class Desk {
     await Promise.allSettled(this.#running);
   }
 
+  /** Runs of queries, which may go on in another epoch. */
+  #questions(): [string, QuerySession][] {
+    return [...this.#entries].flatMap(([queryId, { session }]) =>
+      session instanceof QuerySession ? [[queryId, session]] : [],
+    );
+  }
+
   #send(message: ToCoordinator): boolean {
     return this.#context.relay.sendControl(message);
   }
@@ -144,7 +153,7 @@ export class Desk {
     if (!told && type === 'fail') this.#untold.set(queryId, error);
   }
 
-  #enter(queryId: string, session: QuerySession, timeoutMs: number): Entry {
+  #enter(queryId: string, session: Entry['session'], timeoutMs: number): Entry {
     const late = setTimeout(() => this.#fail(queryId, timedOut()), timeoutMs);
     const entry: Entry = { session, late, parked: null, work: Promise.resolve() };
     this.#entries.set(queryId, entry);
@@ -163,7 +172,8 @@ export class Desk {
     if (entry === undefined) return;
     this.#drop(queryId, entry);
     entry.session.cancel();
-    this.#track(entry.work.then(() => entry.session.forget()));
+    const { session } = entry;
+    if (session instanceof QuerySession) this.#track(entry.work.then(() => session.forget()));
   }
 
   #fail(queryId: string, error: unknown): void {
@@ -181,8 +191,8 @@ export class Desk {
     const { ledger, budget } = this.#context;
     const queryId = message.submission.document.query_id;
     try {
-      const busy = [...this.#entries.values()].filter(({ session }) => session.answer === null);
-      if (this.#closing || busy.length >= QUERIES_MAX) {
+      const answered = this.#questions().filter(([, { answer }]) => answer !== null);
+      if (this.#closing || this.#entries.size - answered.length >= QUERIES_MAX) {
         throw new ParleyError('TOO_MANY_QUERIES', 'this party is busy with other queries');
       }
       if (ledger.has(queryId) || this.#entries.has(queryId)) {
@@ -191,7 +201,8 @@ export class Desk {
       const query = vetSubmission(message.submission, message.plan_digest, this.#context);
       expectPermit(query, this.#context);
       ledger.expectAffordable(query.price, budget);
-      this.#enter(queryId, new QuerySession(this.#context, query), AGREE_TIMEOUT_MS);
+      const kind = query.submission.purpose === 'prepare' ? PrepareSession : QuerySession;
+      this.#enter(queryId, new kind(this.#context, query), AGREE_TIMEOUT_MS);
       this.#send({ type: 'ready', query_id: queryId });
     } catch (error) {
       this.#report('refuse', queryId, error);
@@ -203,7 +214,8 @@ export class Desk {
     if (session?.state !== 'vetted') return;
     try {
       // Before the charge: a crash between the two costs a run of the approval, never gives one.
-      usePermit(session.query, this.#context);
+      // Preparing runs nothing, so it uses none.
+      if (session.query.submission.purpose !== 'prepare') usePermit(session.query, this.#context);
       this.#send({ type: 'go', query_id: queryId, go: session.reserve() });
     } catch (error) {
       this.#forget(queryId);
@@ -221,36 +233,41 @@ export class Desk {
 
   #park(queryId: string, epoch: number): void {
     const session = this.#entries.get(queryId)?.session;
-    if (session?.epoch === epoch) session.park();
+    if (session instanceof QuerySession && session.epoch === epoch) session.park();
   }
 
   #resume(queryId: string, epoch: number): void {
     const entry = this.#entries.get(queryId);
-    if (entry?.session.state !== 'parked' || epoch <= entry.session.epoch) return;
+    if (!(entry?.session instanceof QuerySession)) return;
+    if (entry.session.state !== 'parked' || epoch <= entry.session.epoch) return;
     if (entry.parked !== null) clearTimeout(entry.parked);
     entry.parked = null;
     this.#follow(queryId, entry, entry.session.resume(epoch));
   }
 
-  /** One epoch to its end: an answer, a failure, or a wait for the next one. */
-  #follow(queryId: string, entry: Entry, run: Promise<AnswerReport | null>): void {
+  /** One epoch to its end: an answer, stock, a failure, or a wait for the next one. */
+  #follow(queryId: string, entry: Entry, run: Promise<AnswerReport | PreparedReport | null>): void {
     entry.work = run
-      .then((answer) => {
+      .then((report) => {
         if (this.#entries.get(queryId) !== entry) return;
-        if (answer !== null) {
-          this.#send(answer);
-          return;
-        }
-        const { epoch } = entry.session;
-        this.#context.log.info({ query_id: queryId, epoch }, 'the run was interrupted');
-        this.#waitParked(queryId, entry);
-        this.#send({ type: 'parked', query_id: queryId, epoch });
+        if (report === null) this.#parked(queryId, entry);
+        else this.#send(report);
+        // Nobody asks again for what is prepared.
+        if (report?.type === 'prepared') this.#drop(queryId, entry);
       })
       .catch((error: unknown) => {
         // Who ended the query knows; what the stopped run says is of no interest.
         if (this.#entries.get(queryId) === entry) this.#fail(queryId, error);
       });
     this.#track(entry.work);
+  }
+
+  #parked(queryId: string, entry: Entry): void {
+    if (!(entry.session instanceof QuerySession)) return;
+    const { epoch } = entry.session;
+    this.#context.log.info({ query_id: queryId, epoch }, 'the run was interrupted');
+    this.#waitParked(queryId, entry);
+    this.#send({ type: 'parked', query_id: queryId, epoch });
   }
 
   #waitParked(queryId: string, entry: Entry): void {

@@ -20,6 +20,7 @@ import { openDirect, type ListenAddress } from './links.ts';
 import { openPool, type WorkerPool } from './run/pool.ts';
 import type { Restored } from './resume.ts';
 import { restoreRuns } from './resume.ts';
+import { Stock } from './stock/index.ts';
 import type { Store } from './store/index.ts';
 import { openStore } from './store/index.ts';
 
@@ -39,6 +40,8 @@ export interface PartyOptions {
   readonly listen?: ListenAddress;
   /** Shards of one query computed at once; the number of cores when left out. */
   readonly workers?: number;
+  /** Where correlations made ahead are kept, and how many bytes of them; none when left out. */
+  readonly stock?: { readonly directory: string; readonly bytesMax: number };
   readonly log: Logger;
   /** Every message of every link, by path, step and length; for shape tests and metrics. */
   readonly trace?: (event: TraceEvent) => void;
@@ -61,6 +64,8 @@ export interface PartyContext {
   /** Commitment to a table's content, as the ledger names it. */
   readonly dataset: (table: string) => string;
   readonly pool: WorkerPool;
+  /** Null at a node that keeps none. */
+  readonly stock: Stock | null;
   readonly rng: Rng;
   readonly log: Logger;
   readonly trace?: (event: TraceEvent) => void;
@@ -86,9 +91,11 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
   expectOwnKeys(policy, options);
   const store = await openStore(options.storePath, { readOnly: true });
   let ledger: Ledger | null = null;
+  let stock: Stock | null = null;
   let direct: DirectLinks | null = null;
   try {
     ledger = Ledger.open(options.ledgerDirectory, { room: policy.room, party: options.party });
+    stock = openStock(policy, digest, options);
     direct = await openDirect(policy, options);
     const relay = await connectRelay({
       url: options.coordinatorUrl,
@@ -118,6 +125,7 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
       budget: budgetOf(policy),
       dataset: datasetOf(policy, options.party, store),
       pool: openPool(QUERIES_MAX, options.workers),
+      stock,
       rng: systemRng,
       log: options.log,
       ...(options.trace === undefined ? {} : { trace: options.trace }),
@@ -126,10 +134,21 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
     return serve(context, await restoreRuns(context, limits));
   } catch (error) {
     await direct?.close();
+    stock?.close();
     ledger?.close();
     store.close();
     throw error;
   }
+}
+
+function openStock(
+  policy: Policy,
+  policyDigest: string,
+  { stock, party, keys, log }: PartyOptions,
+): Stock | null {
+  if (stock === undefined || stock.bytesMax === 0) return null;
+  const linkKey = keys.link.privateKey;
+  return Stock.open({ ...stock, room: policy.room, policyDigest, party, linkKey, log });
 }
 
 /** @throws ParleyError POLICY_FOREIGN when the policy does not name this party with these keys. */
@@ -198,6 +217,7 @@ function serve(context: PartyContext, restored: Restored): PartyNode {
       await context.direct?.close();
       await context.relay.close();
       await context.pool.close();
+      context.stock?.close();
       context.ledger.close();
       context.store.close();
     },

@@ -1,31 +1,26 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { concat, fromHex, toHex, utf8 } from '../core/bytes.ts';
+import { concat } from '../core/bytes.ts';
 import { asParleyError, expect, ParleyError, type ErrorCode } from '../core/errors.ts';
-import type { OnProgress } from '../core/progress.ts';
 import { formatRational } from '../core/rational.ts';
 import { noiseRecord } from '../dp/index.ts';
 import type { OutputShare } from '../engine/types.ts';
-import { digestOf, parsePublicKey } from '../policy/index.ts';
+import { digestOf } from '../policy/index.ts';
 import type { Json, SignedGo } from '../records/index.ts';
-import { sealShare, shareDigest, signGo, signReceipt, SUITE } from '../records/index.ts';
-import type { Link, LinkEndpoint } from '../transport/index.ts';
-import { EPOCHS_MAX, openLink } from '../transport/index.ts';
+import { sealShare, shareDigest, signReceipt } from '../records/index.ts';
+import type { Link } from '../transport/index.ts';
+import { EPOCHS_MAX } from '../transport/index.ts';
 import type { AnswerReport } from './checkpoints/index.ts';
 import { RunFolder } from './checkpoints/index.ts';
-import { pipeTo } from './links.ts';
+import { sessionWith, signOwnGo } from './consent.ts';
+import { bytesSent, openLinks, settingOf, type EpochOf } from './epoch.ts';
 import { runLocalStage } from './local/index.ts';
 import type { PartyContext } from './node.ts';
-import type { Side } from '../sql/index.ts';
-import { parametersOf } from './run/parameters.ts';
-import { epochIdOf } from './run/held.ts';
-import { agreeOnAll, runShards, setUpAll, type NodeRun, type RunKeep } from './run/runner.ts';
+import { agreeOnAll, runShards, setUpAll, type RunKeep, type RunSetting } from './run/runner.ts';
+import { seedsOf, takeBatch, type TakenBatch } from './stock/index.ts';
 import type { VettedQuery } from './vet.ts';
-import { releaseRuleOf, sessionOfGos } from './vet.ts';
+import { releaseRuleOf } from './vet.ts';
 
 export const SOFTWARE = 'parley/0.1.0';
-
-/** LOCAL. Least part of a stage between two progress reports. */
-const PROGRESS_STEP = 0.05;
 
 /** LOCAL. How long a finish goes on after a party was lost: what it needs may be here already. */
 const FINISH_GRACE_MS = 2_000;
@@ -109,35 +104,20 @@ export class QuerySession {
   /** Charges the ledger durably and consents. @throws ParleyError BUDGET_EXHAUSTED, STORAGE_FAILED. */
   reserve(): SignedGo {
     this.#step('vetted', 'reserved');
-    const { ledger, policy, policyDigest, party, keys, dataset, budget, rng } = this.#context;
-    const { submission, plan, price } = this.query;
+    const { ledger, policyDigest, dataset, budget } = this.#context;
+    const { submission, plan, price, planDigest, side } = this.query;
     const heads = ledger.reserve(
       {
         queryId: submission.query_id,
-        planDigest: this.query.planDigest,
+        planDigest,
         policyDigest,
-        dataset: datasetOfSide(plan.sides[this.query.side]!, dataset),
+        dataset: datasetOfSide(plan.sides[side]!, dataset),
         epsilon: price.epsilon,
         delta: price.delta,
       },
       budget,
     );
-    this.#go = signGo(
-      {
-        version: 1,
-        room: policy.room,
-        policy_digest: policyDigest,
-        query_id: submission.query_id,
-        plan_digest: this.query.planDigest,
-        submission_digest: this.query.submissionDigest,
-        party,
-        ledger_before: heads.before,
-        ledger_after: heads.after,
-        suite: SUITE,
-        nonce: toHex(rng(32)),
-      },
-      keys.identity.privateKey,
-    );
+    this.#go = signOwnGo(this.#context, this.query, heads);
     return this.#go;
   }
 
@@ -151,12 +131,9 @@ export class QuerySession {
     this.#step('reserved', 'running');
     const own = this.#go;
     expect(own !== null, 'a reserved session has its go');
-    const { policy, shelf, dataset } = this.#context;
+    const { shelf, dataset } = this.#context;
     const { submission, plan, planDigest, signed, side } = this.query;
-    this.#session = sessionOfGos(this.query, policy, gos);
-    if (!gos.some((go) => go.signature === own.signature)) {
-      throw new ParleyError('GO_INVALID', 'the coordinator passed on another go than ours');
-    }
+    this.#session = sessionWith(this.#context, this.query, gos, own);
     // Said before anything takes time: an order to stop names the epoch it stops.
     this.#epoch = 0;
     const record = {
@@ -193,8 +170,9 @@ export class QuerySession {
     try {
       this.#epoch = epoch;
       await folder.enterEpoch(epoch);
-      links = await this.#openLinks(this.#session);
-      const share = await this.#compute(links, this.#session);
+      const of: EpochOf = { session: this.#session, epoch, signal: this.#stop.signal };
+      links = await openLinks(this.#context, this.query, of);
+      const share = await this.#compute(settingOf(this.#context, this.query, of, links));
       this.#answer = await this.#release(share, this.#session);
       this.#step('finishing', 'answered');
       return this.#answer;
@@ -249,78 +227,47 @@ export class QuerySession {
     this.#state = to;
   }
 
-  /** One link with every other party, by side; all or none. */
-  async #openLinks(session: string): Promise<readonly (Link | null)[]> {
-    const open = async (side: Side): Promise<Link | null> =>
-      side === this.query.side ? null : this.#openLink(session, side);
-    const settled = await Promise.allSettled(this.query.plan.sides.map((_, side) => open(side)));
-    const failed = settled.find((result) => result.status === 'rejected');
-    const links = settled.map((result) => (result.status === 'fulfilled' ? result.value : null));
-    if (failed === undefined) return links;
-    for (const link of links) link?.abort(asParleyError(failed.reason).code);
-    throw failed.reason;
-  }
-
-  #openLink(session: string, peerSide: Side): Promise<Link> {
-    const { policy, policyDigest, keys } = this.#context;
-    const { side, submission, plan } = this.query;
-    const peer = plan.sides[peerSide]!.party;
-    const remote = policy.parties.find((p) => p.name === peer);
-    expect(remote !== undefined, 'the plan names parties of the policy');
-    const fields = [policy.room, policyDigest, submission.query_id, session, `${this.#epoch}`];
-    const endpoint: LinkEndpoint = {
-      role: side < peerSide ? 'initiator' : 'responder',
-      localStatic: keys.link.privateKey,
-      remoteStatic: parsePublicKey('x25519', remote.link_key),
-      prologue: concat([utf8(`parley/link/v1\0${fields.join('\0')}`)]),
-    };
-    return openLink({
-      ...endpoint,
-      raw: pipeTo(this.#context, submission.query_id, remote, endpoint),
-      path: `${submission.query_id}/e${this.#epoch}`,
-      signal: this.#stop.signal,
-      ...(this.#context.trace === undefined ? {} : { trace: this.#context.trace }),
-    });
-  }
-
-  async #compute(links: readonly (Link | null)[], session: string): Promise<OutputShare> {
-    const { store, policy, pool, log } = this.#context;
-    const { plan, side, calibration } = this.query;
-    const onProgress = this.#progress(links);
-    const { query_id } = this.query.submission;
-    const sessionId = fromHex(session, 32);
-    const run: NodeRun = {
-      plan,
-      calibration,
-      side,
-      links,
-      parameters: parametersOf(plan, this.query.planDigest, session, this.#epoch),
-      sessionId,
-      epochId: epochIdOf(sessionId, this.#epoch),
-      epoch: this.#epoch,
-      keep: this.#keep(),
-      pool,
-      signal: this.#stop.signal,
-      onProgress,
-      log: log.child({ query_id }),
-    };
-    await agreeOnAll(run);
-    onProgress({ stage: 'local', done: 0, total: 1 });
-    const lag = monitorEventLoopDelay({ resolution: 10 });
-    lag.enable();
-    const [local, seeds] = await Promise.all([
-      runLocalStage(store, policy, plan, side),
-      setUpAll(run),
-    ]);
-    onProgress({ stage: 'local', done: 1, total: 1 });
-    if (local.dropped.rows > 0) {
-      log.info({ query_id, ...local.dropped }, 'rows beyond the bounds left out');
+  async #compute(base: RunSetting): Promise<OutputShare> {
+    const { store, policy } = this.#context;
+    const { plan, side } = this.query;
+    const { onProgress, links, log } = base;
+    const began = performance.now();
+    await agreeOnAll(base);
+    const batch = await this.#takeBatch(base);
+    try {
+      onProgress({ stage: 'local', done: 0, total: 1 });
+      const lag = monitorEventLoopDelay({ resolution: 10 });
+      lag.enable();
+      const [local, seeds] = await Promise.all([
+        runLocalStage(store, policy, plan, side),
+        batch === null ? setUpAll(base) : seedsOf(batch, side),
+      ]);
+      onProgress({ stage: 'local', done: 1, total: 1 });
+      if (local.dropped.rows > 0) log.info(local.dropped, 'rows beyond the bounds left out');
+      const share = await runShards({ ...base, keep: this.#keep(), batch }, seeds, local.table);
+      lag.disable();
+      const online = { ms: Math.round(performance.now() - began), bytes_sent: bytesSent(links) };
+      const [p99, max] = [lag.percentile(99) / 1e6, lag.max / 1e6];
+      const from = { batch: batch?.meta.batch ?? null, ...online };
+      log.info({ loop_lag_p99_ms: p99, loop_lag_max_ms: max, ...from }, 'computed');
+      return share;
+    } finally {
+      batch?.release();
     }
-    const share = await runShards(run, seeds, local.table);
-    lag.disable();
-    const [p99, max] = [lag.percentile(99) / 1e6, lag.max / 1e6];
-    log.info({ query_id, loop_lag_p99_ms: p99, loop_lag_max_ms: max }, 'computed');
-    return share;
+  }
+
+  /**
+   * In the first epoch only: a run that was interrupted has used its batch up, and another one would
+   * be spent on what may be a few shards. All parties are in the same epoch, so all ask or none.
+   */
+  async #takeBatch(base: RunSetting): Promise<TakenBatch | null> {
+    if (base.epoch > 0) return null;
+    const batch = await takeBatch(this.#context.stock, base);
+    if (batch !== null) {
+      base.log.info({ batch: batch.meta.batch }, 'stock taken');
+      base.onProgress({ stage: 'stock', done: 1, total: 1 });
+    }
+    return batch;
   }
 
   #keep(): RunKeep {
@@ -378,34 +325,5 @@ export class QuerySession {
     const answer = { type: 'answer', query_id: submission.query_id, receipt, sealed } as const;
     await folder.saveAnswer(answer);
     return answer;
-  }
-
-  /** Passes on at most one report per stage and step of {@link PROGRESS_STEP}, with bytes sent. */
-  #progress(links: readonly (Link | null)[]): OnProgress {
-    let stage = '';
-    let next = 0;
-    const { query_id } = this.query.submission;
-    const say = (name: string, done: number, total: number): void => {
-      this.#context.relay.sendControl({ type: 'progress', query_id, stage: name, done, total });
-    };
-    let over = this.#stop.signal.aborted;
-    for (const link of links) {
-      void link?.closed.then(() => {
-        over = true;
-      });
-    }
-    const sent = (): number => links.reduce((sum, link) => sum + (link?.stats.bytesSent ?? 0), 0);
-    return (event) => {
-      // The one place every long computation passes: a run nobody waits for stops here.
-      if (over || this.#stop.signal.aborted) {
-        throw new ParleyError('CANCELLED', 'the query was cancelled');
-      }
-      const part = event.total === 0 ? 1 : event.done / event.total;
-      if (event.stage === stage && part < next && part < 1) return;
-      stage = event.stage;
-      next = part + PROGRESS_STEP;
-      say(event.stage, event.done, event.total);
-      if (part >= 1) say('link.bytes', sent(), sent());
-    };
   }
 }

@@ -143,7 +143,7 @@ export function vetSubmission(
     calibration,
     permit,
     price:
-      differential === null
+      differential === null || submission.purpose === 'prepare'
         ? { epsilon: ZERO, delta: ZERO }
         : {
             epsilon: parseRational(differential.epsilon),

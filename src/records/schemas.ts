@@ -77,6 +77,7 @@ export const submissionSchema: z.ZodType<Submission> = z.strictObject({
   epsilon: z.string().max(64).nullable(),
   backend: z.literal('mpc'),
   template: templateCall.exactOptional(),
+  purpose: z.literal('prepare').exactOptional(),
 });
 
 export const goSchema: z.ZodType<Go> = z.strictObject({
@@ -151,7 +152,7 @@ export const errorDocumentSchema: z.ZodType<ErrorDocument> = z.strictObject(erro
 export const queryRecordSchema: z.ZodType<QueryRecord> = z.strictObject({
   version,
   query_id: queryId,
-  state: z.enum(['submitted', 'agreeing', 'running', 'answered', 'refused', 'failed']),
+  state: z.enum(['submitted', 'agreeing', 'running', 'answered', 'prepared', 'refused', 'failed']),
   revision: count,
   plan_digest: digest.nullable(),
   error: z.strictObject({ ...errorFields, party: name.exactOptional() }).nullable(),

@@ -31,6 +31,11 @@ export interface Submission {
   readonly backend: 'mpc';
   /** In rooms that run templates; a node derives the question from it again and compares plans. */
   readonly template?: TemplateCall;
+  /**
+   * Left out for a question. `prepare` asks the parties to make ahead what the query consumes that
+   * depends on nobody's data: nothing is charged, read or answered.
+   */
+  readonly purpose?: 'prepare';
 }
 
 /** A party's consent to run one plan for one submission, after it reserved the budget. */
@@ -86,7 +91,9 @@ export type SignedSubmission = Signed<Submission>;
 export type SignedGo = Signed<Go>;
 export type SignedReceipt = Signed<Receipt>;
 
-export type QueryState = 'submitted' | 'agreeing' | 'running' | 'answered' | 'refused' | 'failed';
+/** `prepared` ends what was submitted to prepare, as `answered` ends a question. */
+export type QueryState =
+  'submitted' | 'agreeing' | 'running' | 'answered' | 'prepared' | 'refused' | 'failed';
 
 export interface QueryError extends ErrorDocument {
   /** The party the error came from. */

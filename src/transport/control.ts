@@ -102,6 +102,9 @@ const answer = z.strictObject({
   sealed: z.unknown(),
 });
 
+/** What was to be prepared is on this party's disk, and on every other's. */
+const prepared = z.strictObject({ type: z.literal('prepared'), query_id: queryId });
+
 const greetingSchema = z.discriminatedUnion('type', [challenge, welcome, refused]);
 const orderSchema = z.discriminatedUnion('type', [query, reserve, gos, abort, park, resume, over]);
 const reportSchema = z.discriminatedUnion('type', [
@@ -111,6 +114,7 @@ const reportSchema = z.discriminatedUnion('type', [
   fail,
   progress,
   answer,
+  prepared,
   parked,
   held,
 ]);

@@ -77,6 +77,58 @@ describe('the life of a query', () => {
     expect((await post(coordinator.url, signed)).record).toEqual(record);
   });
 
+  it('that only prepares ends when all have prepared, with no answers', async () => {
+    const [a, b] = await join2();
+    const signed = submission({ purpose: 'prepare' });
+    const id = signed.document.query_id;
+    await post(coordinator.url, signed);
+    const order = await Promise.all([agree(a, id), agree(b, id)]);
+    expect(order[0]).toHaveLength(2);
+    a.relay.sendControl({ type: 'prepared', query_id: id });
+    const { record: half } = await read(coordinator.url, id);
+    expect(half.state).toBe('running');
+    b.relay.sendControl({ type: 'prepared', query_id: id });
+    expect(await over(coordinator.url, id)).toMatchObject({
+      state: 'prepared',
+      answers: [],
+      error: null,
+    });
+  });
+
+  it('that only prepares takes no answer, and a question no word of preparing', async () => {
+    const [a, b] = await join2();
+    for (const purpose of ['prepare', undefined] as const) {
+      const signed = submission(purpose === undefined ? {} : { purpose });
+      const id = signed.document.query_id;
+      await post(coordinator.url, signed);
+      const [gos] = await Promise.all([agree(a, id), agree(b, id)]);
+      if (purpose === undefined) a.relay.sendControl({ type: 'prepared', query_id: id });
+      else {
+        const answer = await answerOf(a.name, gos);
+        a.relay.sendControl({ type: 'answer', query_id: id, ...answer });
+      }
+      expect(await over(coordinator.url, id)).toMatchObject({
+        state: 'failed',
+        error: { code: purpose === undefined ? 'FRAME_MALFORMED' : 'RECEIPT_INVALID' },
+      });
+    }
+  });
+
+  it('cannot be given or robbed of its purpose by whoever carries it', async () => {
+    const asked = submission();
+    const prepared = submission({ purpose: 'prepare' });
+    const question = { ...prepared.document };
+    delete (question as { purpose?: string }).purpose;
+    for (const forged of [
+      { ...asked, document: { ...asked.document, purpose: 'prepare' } },
+      { ...prepared, document: question },
+    ]) {
+      expect((await post(coordinator.url, forged)).error.code).toBe('REQUEST_UNSIGNED');
+    }
+    const other = { ...asked, document: { ...asked.document, purpose: 'spend' } };
+    expect((await post(coordinator.url, other)).error.code).toBe('REQUEST_MALFORMED');
+  });
+
   it('wakes a waiting analyst at every change', async () => {
     const [a, b] = await join2();
     const signed = submission();

@@ -27,7 +27,10 @@ afterEach(async () => {
 });
 
 /** A query that runs at two parties. */
-async function running(resumeGraceMs = 5_000): Promise<{
+async function running(
+  resumeGraceMs = 5_000,
+  purpose?: 'prepare',
+): Promise<{
   readonly id: string;
   readonly a: FakeParty;
   readonly b: FakeParty;
@@ -36,7 +39,7 @@ async function running(resumeGraceMs = 5_000): Promise<{
   coordinator = await coordinatorWith({ resumeGraceMs });
   const [a, b] = await fakeParties(coordinator.url);
   parties.push(a, b);
-  const signed = submission();
+  const signed = submission(purpose === undefined ? {} : { purpose });
   const id = signed.document.query_id;
   await post(coordinator.url, signed);
   const [gos] = await Promise.all([agree(a, id), agree(b, id)]);
@@ -157,4 +160,19 @@ it('tells a party at once that nobody waits for a run', async () => {
     a.relay.sendControl(held(query, 0));
     await a.next('over', query);
   }
+});
+
+it('ends what only prepares at once, whether a party or a link is lost', async () => {
+  const { id, a, b } = await running(5_000, 'prepare');
+  await b.close();
+  expect(await a.next('abort', id)).toMatchObject({ error: { code: 'PARTY_AWAY' } });
+  expect(await over(coordinator.url, id)).toMatchObject({ state: 'failed' });
+  expect(a.orders.filter(({ type }) => type === 'park')).toEqual([]);
+  await Promise.all([a.close(), coordinator.close()]);
+  const second = await running(5_000, 'prepare');
+  second.a.relay.sendControl({ type: 'parked', query_id: second.id, epoch: 0 });
+  expect(await second.b.next('abort', second.id)).toMatchObject({
+    error: { code: 'CHANNEL_CLOSED' },
+  });
+  expect(await over(coordinator.url, second.id)).toMatchObject({ state: 'failed' });
 });

@@ -147,7 +147,7 @@ export async function over(url: string, id: string): Promise<QueryRecord> {
   for (let seen = -1; ;) {
     const query = `?wait_ms=5000${seen < 0 ? '' : `&seen=${seen}`}`;
     const { record } = await read(url, id, query);
-    if (['answered', 'refused', 'failed'].includes(record.state)) return record;
+    if (['answered', 'prepared', 'refused', 'failed'].includes(record.state)) return record;
     seen = record.revision;
   }
 }

@@ -35,6 +35,17 @@ const finished = (party: string, queryId: string): { shard: number; attempt: num
     .filter((line) => line.msg === 'shard finished' && line['query_id'] === queryId)
     .map((line) => ({ shard: Number(line['shard']), attempt: Number(line['attempt']) }));
 
+const logged = (party: string, msg: string, queryId: string) =>
+  room.log(party).filter((line) => line.msg === msg && line['query_id'] === queryId);
+const stockOf = (party: string): string => join(room.folderOf(party), 'stock');
+/** Batches a party's journal has as taken, in order. */
+const takenBy = (party: string): unknown[] =>
+  readFileSync(join(stockOf(party), 'used.jsonl'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => (JSON.parse(line) as { entry: { kind: string; batch?: string } }).entry)
+    .flatMap(({ kind, batch }) => (kind === 'taken' ? [batch] : []));
+
 async function until(what: string, probe: () => boolean, everyMs = 2): Promise<void> {
   const deadline = performance.now() + 30_000;
   while (!probe()) {
@@ -86,6 +97,55 @@ describe('a query of 16 shards', () => {
       expect(entriesOf(party, queryId)).toEqual(['reserve', 'commit']);
     }
     await until('the runs to be removed', nothingKept);
+  });
+
+  it('survives kill -9 of a party that had taken stock, and uses no batch twice', async () => {
+    const { client } = room;
+    await client.prepare(SQL);
+    await client.prepare(SQL);
+    const queryId = newQueryId();
+    const ending = ask(queryId);
+    await until('a few shards', () => PARTIES.every((p) => finished(p, queryId).length >= 5));
+    await room.kill('newsnow');
+    const batch = logged('newsnow', 'stock taken', queryId)[0]!['batch'];
+    expect(PARTIES.map(takenBy)).toEqual([[batch], [batch]]);
+    await room.restart('newsnow');
+    expect(await ending).toMatchObject({ code: 'answered', cells: EXACT });
+
+    for (const party of PARTIES) {
+      // The second batch is there, yet the second epoch makes its own correlations.
+      expect(logged(party, 'stock taken', queryId)).toHaveLength(1);
+      expect(logged(party, 'computed', queryId).at(-1)).toMatchObject({ batch: null });
+      const attempts = finished(party, queryId).map(({ attempt }) => attempt);
+      expect(attempts).toEqual(expect.arrayContaining([0, 3]));
+      expect(entriesOf(party, queryId)).toEqual(['reserve', 'commit']);
+    }
+    const next = newQueryId();
+    expect(await ask(next)).toMatchObject({ code: 'answered', cells: EXACT });
+    const other = PARTIES.map((party) => logged(party, 'computed', next)[0]!['batch']);
+    expect(other[0]).toMatch(/^[0-9a-f]{64}$/);
+    expect(other[0]).not.toBe(batch);
+    expect(PARTIES.map(takenBy)).toEqual([
+      [batch, other[1]],
+      [batch, other[0]],
+    ]);
+    await until('the runs to be removed', nothingKept);
+  });
+
+  it('what is to be prepared fails at once when a party is killed, and leaves nothing', async () => {
+    const queryId = newQueryId();
+    const ending = room.client.prepare(SQL, { queryId }).catch((error: unknown) => error);
+    const batchesOf = (party: string): string[] =>
+      readdirSync(stockOf(party)).filter((name) => name.length === 64);
+    await until('a batch in the making', () => PARTIES.every((p) => batchesOf(p).length > 0));
+    await room.kill('newsnow');
+    expect(await ending).toMatchObject({ code: 'PARTY_AWAY', detail: { party: 'newsnow' } });
+    await until('shopgood to erase it', () => batchesOf('shopgood').length === 0);
+    await room.restart('newsnow');
+    await until('newsnow to erase it', () => batchesOf('newsnow').length === 0);
+    for (const party of PARTIES) expect(entriesOf(party, queryId)).toEqual([]);
+    expect(nothingKept()).toBe(true);
+    expect(await ask(newQueryId())).toMatchObject({ code: 'answered', cells: EXACT });
   });
 
   it('is answered when a party is killed after the finish, with what it had answered', async () => {

@@ -83,6 +83,7 @@ function watchedPool(
   return {
     ...inner,
     async run(task, moved, options) {
+      if (task.kind === 'demand') return inner.run(task, moved, options);
       // One set-up with every other party, in their order; a lane names all of them.
       const setUp = task.kind === 'setUp' ? setUps++ : 0;
       const peers = task.kind === 'setUp' ? [task.peer] : task.peers;
@@ -159,6 +160,7 @@ async function epochOf(
       signal: stop.signal,
       onProgress: () => undefined,
       log,
+      batch: null,
     };
     await agreeOnAll(run);
     return runShards(run, await setUpAll(run), local[side]!);

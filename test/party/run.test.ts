@@ -1,11 +1,15 @@
 // Goal: a run in worker threads gives the plain answer, whatever dies on the way; parties that differ
 // in a parameter stop before any protocol byte; all parties add up the same attempts or none.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
 import { ParleyError } from '../../src/core/errors.ts';
+import { Redacted } from '../../src/core/redacted.ts';
 import { aggregatePlain, releasePlain } from '../../src/engine/plain/index.ts';
 import type { LocalTable, OutputShare } from '../../src/engine/types.ts';
 import { ATTEMPTS_MAX, Attempts, type FinishedShards } from '../../src/party/run/attempts.ts';
@@ -13,6 +17,9 @@ import { agreeParameters, parametersOf } from '../../src/party/run/parameters.ts
 import { openPool, type WorkerPool } from '../../src/party/run/pool.ts';
 import { bridge, portChannel } from '../../src/party/run/port-channel.ts';
 import { agreeOnAll, runShards, setUpAll, type NodeRun } from '../../src/party/run/runner.ts';
+import { takeTogether } from '../../src/party/stock/agree.ts';
+import { prepareRun, seedsOf, Stock } from '../../src/party/stock/index.ts';
+import { shapeOfPlan } from '../../src/party/stock/meta.ts';
 import type { Policy } from '../../src/policy/types.ts';
 import { planDigest, planQuery } from '../../src/sql/index.ts';
 import type { Plan } from '../../src/sql/index.ts';
@@ -212,6 +219,7 @@ describe('in worker threads', () => {
     links: readonly (Link | null)[],
     table: LocalTable,
     pool: WorkerPool,
+    stock: Stock | null = null,
   ): Promise<OutputShare> {
     const run: NodeRun = {
       plan,
@@ -231,9 +239,28 @@ describe('in worker threads', () => {
       signal: new AbortController().signal,
       onProgress: () => undefined,
       log,
+      batch: null,
     };
     await agreeOnAll(run);
-    return runShards(run, await setUpAll(run), table);
+    if (stock === null) return runShards(run, await setUpAll(run), table);
+    // As two queries would: each party prepares, then a run takes what was prepared.
+    const made = await prepareRun(
+      { ...run, sessionId: new Uint8Array(32).fill(8) },
+      stock,
+      plan.sides[side]!.party,
+    );
+    const batch = await takeTogether(
+      stock,
+      links.map((link) => link?.root.sub('take') ?? null),
+      shapeOfPlan(plan),
+      log,
+    );
+    expect(batch?.meta.batch).toBe(made.batch);
+    try {
+      return await runShards({ ...run, batch: batch! }, seedsOf(batch!, side), table);
+    } finally {
+      batch!.release();
+    }
   }
 
   /** Kills the thread of the shards numbered `victims`, in the order they start, in mid-run. */
@@ -278,4 +305,57 @@ describe('in worker threads', () => {
       for (const link of links.flat()) await link?.close();
     },
   );
+
+  it('what was prepared serves first attempts only; a repeated shard makes its own', async () => {
+    const plan = planOf(2, 4);
+    const local = sameUsers(plan, 50);
+    const links = await linkMesh(2);
+    const dir = mkdtempSync(join(tmpdir(), 'parley-run-'));
+    const stocks = plan.sides.map(({ party }, side) =>
+      Stock.open({
+        directory: join(dir, party),
+        room: plan.room,
+        policyDigest: plan.policyDigest,
+        party,
+        linkKey: new Redacted(new Uint8Array(32).fill(side)),
+        bytesMax: 2 ** 30,
+        log,
+      }),
+    );
+    const tasks: [string, boolean][] = [];
+    const seen = (inner: WorkerPool): WorkerPool => ({
+      ...inner,
+      run(task, moved, options) {
+        if (task.kind === 'shard') {
+          tasks.push([task.peers[0]!.path.split('/').at(-1)!, task.stock !== null]);
+        }
+        if (task.kind === 'finish') tasks.push(['finish', task.stock !== null]);
+        return inner.run(task, moved, options);
+      },
+    });
+    const shares = await Promise.all(
+      links.map((own, side) => {
+        const pool = side === 1 ? seen(deadly(poolOf(2), [1])) : poolOf(2);
+        return runAt(plan, side, own, local[side]!, pool, stocks[side]);
+      }),
+    );
+    const totals = aggregatePlain(plan, local);
+    expect(combine(shares)).toEqual(releasePlain(plan, calibrationOf(plan), totals, () => 0n));
+    expect(new Map(tasks)).toEqual(
+      new Map([
+        ['s0.a0', true],
+        ['s1.a0', true],
+        ['s1.a1', false],
+        ['s2.a0', true],
+        ['s3.a0', true],
+        ['finish', false],
+      ]),
+    );
+    for (const stock of stocks) {
+      expect(stock.bytes).toBe(0);
+      stock.close();
+    }
+    rmSync(dir, { recursive: true });
+    for (const link of links.flat()) await link?.close();
+  });
 });

@@ -4,7 +4,16 @@ import type { Rng } from '../../src/core/rng.ts';
 import { calibrate } from '../../src/dp/index.ts';
 import type { Calibration } from '../../src/dp/index.ts';
 import type { Mesh, OtSeeds } from '../../src/engine/mpc/index.ts';
-import { openMesh, runPlan, setUpOts } from '../../src/engine/mpc/index.ts';
+import {
+  makeLaneStock,
+  openMesh,
+  runDemand,
+  runPlan,
+  setUpOts,
+  type LaneDemand,
+  type LaneStock,
+  type RunStock,
+} from '../../src/engine/mpc/index.ts';
 import type { LocalTable, OutputShare } from '../../src/engine/types.ts';
 import type { Plan } from '../../src/sql/index.ts';
 import type { MemoryMesh } from './memory-channel.ts';
@@ -14,7 +23,13 @@ import { memoryMesh, runAll } from './memory-channel.ts';
 export interface EngineRoom {
   readonly parties: number;
   readonly links: MemoryMesh;
-  run(plan: Plan, tables: readonly LocalTable[]): Promise<readonly OutputShare[]>;
+  run(
+    plan: Plan,
+    tables: readonly LocalTable[],
+    stocks?: readonly RunStock[],
+  ): Promise<readonly OutputShare[]>;
+  /** Every party's stock for a run of the plan; `cut` may shrink what is made of each lane. */
+  stock(plan: Plan, cut?: (demand: LaneDemand) => LaneDemand): Promise<readonly RunStock[]>;
   /** A lane of gates among all parties, for tests of one step. */
   meshes(): readonly Mesh[];
 }
@@ -57,7 +72,24 @@ export async function engineRoom(options: EngineRoomOptions = {}): Promise<Engin
   return {
     parties,
     links,
-    run(plan, tables) {
+    async stock(plan, cut = (demand) => demand) {
+      const name = `stock${lanes++}`;
+      return runAll(links, async (side) => {
+        const demand = await runDemand(plan, calibrationOf(plan), side);
+        const make = (lane: string, of: LaneDemand): Promise<LaneStock> => {
+          const channels = below(side, `${name}.${lane}`);
+          const rng = rngs[side]!;
+          const options = { side, parties, channels, seeds: seeds[side]!, sessionId, rng };
+          return makeLaneStock(options, cut(of));
+        };
+        const shards: LaneStock[] = [];
+        for (let i = 0; i < plan.join.shards; i += 1) {
+          shards.push(await make(`s${i}`, demand.shard));
+        }
+        return { shards, finish: await make('finish', demand.finish) };
+      });
+    },
+    run(plan, tables, stocks) {
       const calibration = calibrationOf(plan);
       const name = `run${lanes++}`;
       return runAll(links, (side) =>
@@ -71,6 +103,7 @@ export async function engineRoom(options: EngineRoomOptions = {}): Promise<Engin
           sessionId,
           rng: rngs[side]!,
           onProgress: () => undefined,
+          ...(stocks === undefined ? {} : { stock: stocks[side]! }),
         }),
       );
     },

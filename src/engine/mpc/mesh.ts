@@ -1,11 +1,17 @@
 import type { Channel } from '../../core/channel.ts';
 import { expect } from '../../core/errors.ts';
 import type { Rng } from '../../core/rng.ts';
-import { createTripleSource, extendOts } from '../../protocols/ot/index.ts';
-import type { BitOtPair, OtSeeds } from '../../protocols/ot/index.ts';
+import {
+  createTripleSource,
+  extendOts,
+  stockedPair,
+  stockedTriples,
+} from '../../protocols/ot/index.ts';
+import type { BitOtPair, OtPair, OtSeeds, TripleSource } from '../../protocols/ot/index.ts';
 import { createMeshTriples, createSharing } from '../../protocols/sharing/index.ts';
 import type { Sharing } from '../../protocols/sharing/types.ts';
 import type { Side } from '../../sql/plan.ts';
+import type { LaneStock } from './stock.ts';
 
 /**
  * One lane of correlations and gates among all parties of a run. Lanes from the same seeds under
@@ -35,11 +41,17 @@ export interface MeshOptions {
   readonly rng: Rng;
 }
 
-/**
- * Opens a lane: OT extension with every other party, gates among all of them, and gates of the
- * pivot with each sender, which what only two hold is computed with. Local; sends nothing.
- */
-export function openMesh(options: MeshOptions): Mesh {
+/** The live correlations of a lane: OTs with every other party, and bit triples over them. */
+export interface LaneSources {
+  readonly ots: readonly (BitOtPair | null)[];
+  /** Among all parties. */
+  readonly triples: TripleSource;
+  /** Of the pivot and one sender, by the other's side; the same as `triples` between two parties. */
+  readonly pairTriples: readonly (TripleSource | null)[];
+}
+
+/** Opens a lane's OT extension with every other party. Local; sends nothing. */
+export function openSources(options: MeshOptions): LaneSources {
   const { side, parties, channels, seeds, sessionId, rng } = options;
   expect(channels.length === parties && seeds.length === parties, 'one peer per other side');
   const ots = channels.map((channel, peer): BitOtPair | null => {
@@ -48,11 +60,36 @@ export function openMesh(options: MeshOptions): Mesh {
     expect(channel !== null && seed != null, 'a channel and seeds with every other party');
     return extendOts({ channel: channel.sub('ot'), seeds: seed, sessionId });
   });
-  const gates = (name: string): (Channel | null)[] =>
-    channels.map((channel) => (channel === null ? null : channel.sub(name)));
+  const pairTriples = ots.map((pair, peer) =>
+    pair === null || (side !== 0 && peer !== 0) ? null : createTripleSource({ pair, rng }),
+  );
+  const only = pairTriples[side === 0 ? 1 : 0];
+  if (parties === 2 && only != null) return { ots, triples: only, pairTriples };
+  const streams = channels.map((channel) => channel?.sub('triples') ?? null);
+  const triples = createMeshTriples({ party: side, ots, channels: streams, rng });
+  return { ots, triples, pairTriples };
+}
+
+/**
+ * Opens a lane: OT extension with every other party, gates among all of them, and gates of the
+ * pivot with each sender, which what only two hold is computed with. Local; sends nothing.
+ *
+ * @param stock - correlations made ahead for a lane like this one, by the same parties; all of them
+ *   have it or none. Consumed. What it lacks is made live.
+ */
+export function openMesh(options: MeshOptions, stock: LaneStock | null = null): Mesh {
+  const { side, parties, channels, rng } = options;
+  const sources = openSources(options);
+  const ots = sources.ots.map((live, peer): OtPair | null => {
+    const [pairStock, channel] = [stock?.pairs[peer], channels[peer]];
+    if (live === null || pairStock == null || channel == null) return live;
+    const party = side < peer ? 0 : 1;
+    return stockedPair({ channel: channel.sub('stock'), party, stock: pairStock, live });
+  });
   const pairWith = (peer: Side): Sharing | null => {
-    const [ot, channel] = [ots[peer], channels[peer]];
-    if (ot == null || channel == null || (side !== 0 && peer !== 0)) return null;
+    const [ot, channel, live] = [ots[peer], channels[peer], sources.pairTriples[peer]];
+    if (ot == null || channel == null || live == null) return null;
+    const made = parties === 2 ? stock?.triples : stock?.pairTriples[peer];
     const both = <T>(value: T): [null, T] | [T, null] =>
       side === 0 ? [null, value] : [value, null];
     return createSharing({
@@ -60,20 +97,21 @@ export function openMesh(options: MeshOptions): Mesh {
       parties: 2,
       channels: both(channel.sub('pair')),
       ots: both(ot),
-      triples: createTripleSource({ pair: ot, rng }),
+      triples: made == null ? live : stockedTriples(made, live),
       rng,
     });
   };
   const pairs = channels.map((_, peer) => pairWith(peer));
   const only = pairs[side === 0 ? 1 : 0];
   if (parties === 2 && only != null) return { side, parties, sharing: only, pairs };
-  const triples = createMeshTriples({ party: side, ots, channels: gates('triples'), rng });
+  const gates = channels.map((channel) => channel?.sub('gates') ?? null);
+  const { triples } = sources;
   const sharing = createSharing({
     party: side,
     parties,
-    channels: gates('gates'),
+    channels: gates,
     ots,
-    triples,
+    triples: stock === null ? triples : stockedTriples(stock.triples, triples),
     rng,
   });
   return { side, parties, sharing, pairs };

@@ -11,6 +11,7 @@ import { openMesh } from './mesh.ts';
 import type { Mesh } from './mesh.ts';
 import { addTotals, runShard, totalsBytes } from './shard.ts';
 import { dealShards } from './shards.ts';
+import type { LaneStock } from './stock.ts';
 
 export interface FinishOptions {
   readonly plan: Plan;
@@ -62,6 +63,14 @@ export interface RunOptions {
   readonly sessionId: Uint8Array;
   readonly rng: Rng;
   readonly onProgress: OnProgress;
+  /** Correlations made ahead by all parties for this run alone. Consumed. */
+  readonly stock?: RunStock;
+}
+
+/** One party's correlations for a whole run. */
+export interface RunStock {
+  readonly shards: readonly LaneStock[];
+  readonly finish: LaneStock;
 }
 
 /**
@@ -74,19 +83,24 @@ export interface RunOptions {
  */
 export async function runPlan(options: RunOptions): Promise<OutputShare> {
   const { plan, side, seeds, sessionId, rng, onProgress } = options;
-  const lane = (name: string): { mesh: Mesh; channels: readonly (Channel | null)[] } => {
+  const lane = (
+    name: string,
+    stock: LaneStock | null = null,
+  ): { mesh: Mesh; channels: readonly (Channel | null)[] } => {
     const channels = options.channels.map((channel) => channel?.sub(name) ?? null);
     const parties = plan.sides.length;
-    return { channels, mesh: openMesh({ side, parties, channels, seeds, sessionId, rng }) };
+    return { channels, mesh: openMesh({ side, parties, channels, seeds, sessionId, rng }, stock) };
   };
   const dealt = dealShards(plan, side, options.table, sessionId);
   let totals: Uint8Array = new Uint8Array(totalsBytes(plan));
   for (let shard = 0; shard < dealt.shards; shard += 1) {
     const table = dealt.table(shard);
-    const part = { plan, side, table, sessionId, rng, onProgress, ...lane(`s${shard}.a0`) };
+    const opened = lane(`s${shard}.a0`, options.stock?.shards[shard]);
+    const part = { plan, side, table, sessionId, rng, onProgress, ...opened };
     totals = addTotals(totals, await runShard(part));
     onProgress({ stage: 'shards', done: shard + 1, total: dealt.shards });
   }
   const { calibration } = options;
-  return finishRun({ plan, calibration, side, totals, onProgress, ...lane('finish') });
+  const opened = lane('finish', options.stock?.finish);
+  return finishRun({ plan, calibration, side, totals, onProgress, ...opened });
 }

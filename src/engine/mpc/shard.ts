@@ -17,7 +17,7 @@ import type { Mesh } from './mesh.ts';
 import { encodePayload, payloadLayout } from './payload.ts';
 import type { JoinedInputs } from './predicate.ts';
 import { qualifyingRows } from './predicate.ts';
-import { clearPadding, rowsToLanes, rowsToWires, shapeOf } from './rows.ts';
+import { clearPadding, rowsToLanes, rowsToWires, shapeOf, type Shape } from './rows.ts';
 import { shardCapacities, shardJoin } from './shards.ts';
 import { slotsOf } from '../values.ts';
 
@@ -97,21 +97,30 @@ async function agreeSeed({ channels, side, sessionId, rng }: ShardOptions): Prom
 }
 
 async function joinAll(options: ShardOptions): Promise<JoinedInputs> {
-  const { plan, side } = options;
-  const sides = plan.sides.map((_, i) => i);
-  const layouts = sides.map((i) => (i === 0 ? null : payloadLayout(plan, i)));
-  const { bins } = shardJoin(plan, 1);
-  const shape = shapeOf(
-    bins,
-    plan.sides.map((planned) => slotsOf(planned)),
-  );
+  const { plan, side, table } = options;
   const seed = await agreeSeed(options);
   const joins = await Promise.all(
-    sides.map(async (sender): Promise<(JoinShares & Partial<PivotOutput>) | null> => {
+    plan.sides.map(async (_, sender): Promise<(JoinShares & Partial<PivotOutput>) | null> => {
       if (sender === 0 || (side !== 0 && side !== sender)) return null;
       return side === 0 ? joinAsPivot(options, seed, sender) : joinAsSender(options, seed, sender);
     }),
   );
+  // One seed places the pivot's users alike for every sender.
+  const userOfBin = joins[1]?.userOfBin;
+  return joinedInputs(plan, joins, userOfBin === undefined ? null : { userOfBin, table });
+}
+
+/**
+ * What evaluation reads, from this party's shares of the joins it took part in.
+ * @param own - the pivot's table and the user in each bin; null at the senders.
+ */
+export function joinedInputs(
+  plan: Plan,
+  joins: readonly (JoinShares | null)[],
+  own: { readonly userOfBin: Int32Array; readonly table: LocalTable } | null,
+): JoinedInputs {
+  const layouts = plan.sides.map((_, i) => (i === 0 ? null : payloadLayout(plan, i)));
+  const shape = shardShape(plan);
   const payloads = joins.map((join, i) =>
     join === null ? [] : rowsToWires(join.xorShare, layouts[i]!.xorBytes, shape),
   );
@@ -121,11 +130,19 @@ async function joinAll(options: ShardOptions): Promise<JoinedInputs> {
   const matches = joins.map((join) =>
     join === null ? null : clearPadding(join.match, shape.bins),
   );
-  // One seed places the pivot's users alike for every sender.
-  const userOfBin = joins[1]?.userOfBin;
-  const place = userOfBin === undefined ? null : { userOfBin, users: options.table.users };
-  const own = place === null ? null : { table: options.table, place };
-  return { plan, shape, layouts, payloads, lanes, matches, own };
+  if (own === null) return { plan, shape, layouts, payloads, lanes, matches, own };
+  const { table, userOfBin } = own;
+  const placed = { table, place: { userOfBin, users: table.users } };
+  return { plan, shape, layouts, payloads, lanes, matches, own: placed };
+}
+
+/** Bins and slots of every shard. */
+function shardShape(plan: Plan): Shape {
+  const { bins } = shardJoin(plan, 1);
+  return shapeOf(
+    bins,
+    plan.sides.map((planned) => slotsOf(planned)),
+  );
 }
 
 /** How the join between the pivot and one sender is run, at either end. */

@@ -15,6 +15,9 @@ import { agreeHeld } from './held.ts';
 import { agreeParameters, type RunParameters } from './parameters.ts';
 import { openPeerPort, openProgressPort, type WorkerPool } from './pool.ts';
 import { movedBuffers } from './moved.ts';
+import { FINISH, laneOf } from '../stock/meta.ts';
+import { laneFileOf } from '../stock/use.ts';
+import type { TakenBatch } from '../stock/stock.ts';
 import type { PeerPort } from './worker.ts';
 
 /** What a run leaves behind at its party, so that a later epoch need not repeat it. */
@@ -27,8 +30,8 @@ export interface RunKeep {
   beginFinish(): Promise<void>;
 }
 
-/** One party's part in a run, as its session hands it over. */
-export interface NodeRun {
+/** What one epoch takes place in, at one party: of a run, or of what prepares one. */
+export interface RunSetting {
   readonly plan: Plan;
   readonly calibration: Calibration;
   readonly side: Side;
@@ -40,15 +43,24 @@ export interface NodeRun {
   /** Of this epoch of the session: labels every key. */
   readonly epochId: Uint8Array;
   readonly epoch: number;
-  readonly keep: RunKeep;
   readonly pool: WorkerPool;
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
   readonly log: Logger;
 }
 
+/** One party's part in a run, as its session hands it over. */
+export interface NodeRun extends RunSetting {
+  readonly keep: RunKeep;
+  /**
+   * Correlations made ahead for this run, which all parties have taken for it alone; null when they
+   * are made in the run. Used by first attempts of the first epoch only.
+   */
+  readonly batch: TakenBatch | null;
+}
+
 /** Compares the parameters on every link, before anything else crosses it. */
-export async function agreeOnAll({ links, parameters }: NodeRun): Promise<void> {
+export async function agreeOnAll({ links, parameters }: RunSetting): Promise<void> {
   await Promise.all(
     links.map(async (link) => {
       if (link !== null) await agreeParameters(link.root.sub('parameters'), parameters);
@@ -57,7 +69,7 @@ export async function agreeOnAll({ links, parameters }: NodeRun): Promise<void> 
 }
 
 /** Base OTs with every other party, in worker threads. */
-export function setUpAll(run: NodeRun): Promise<readonly (OtSeeds | null)[]> {
+export function setUpAll(run: RunSetting): Promise<readonly (OtSeeds | null)[]> {
   const { links, side, epochId, plan, pool, signal } = run;
   return Promise.all(
     links.map(async (link, other): Promise<OtSeeds | null> => {
@@ -126,7 +138,8 @@ async function attemptsOf(
   });
 }
 
-function peersOn(run: NodeRun, name: string): (PeerPort | null)[] {
+/** Ways to all other parties below a stream of that name. */
+export function peersOn(run: RunSetting, name: string): (PeerPort | null)[] {
   return run.links.map((link) => {
     const channel: Channel | undefined = link?.root.sub(name);
     return channel === undefined ? null : openPeerPort(channel);
@@ -141,13 +154,16 @@ async function runShardTask(
   attempt: number,
   signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const { plan, side, epochId, pool } = run;
+  const { plan, side, epochId, pool, batch } = run;
   const peers = peersOn(run, streamOf(shard, attempt));
+  const first = run.epoch === 0 && attempt === 0;
+  const stock = batch === null || !first ? null : laneFileOf(batch, laneOf(shard));
   const progress = openProgressPort(run.onProgress);
   const table = dealt.table(shard);
   const lane = { plan, side, seeds, sessionId: epochId, peers, progress };
   const moved = [...peers.flatMap((peer) => peer?.port ?? []), progress, ...movedBuffers(table)];
-  return (await pool.run({ ...lane, kind: 'shard', table }, moved, { signal })) as Uint8Array;
+  const task = { ...lane, kind: 'shard', table, stock } as const;
+  return (await pool.run(task, moved, { signal })) as Uint8Array;
 }
 
 async function runFinish(
@@ -156,13 +172,16 @@ async function runFinish(
   totals: Uint8Array,
   attempts: readonly number[],
 ): Promise<OutputShare> {
-  const { plan, side, epochId, pool, calibration, signal } = run;
+  const { plan, side, epochId, pool, calibration, signal, batch } = run;
   // Parties that added up other attempts get unrelated keys and fail.
   const digest = createHash('sha256').update(attempts.join()).digest();
   const peers = peersOn(run, `finish.${toHex(digest).slice(0, 16)}`);
   const progress = openProgressPort(run.onProgress);
   const lane = { plan, side, seeds, sessionId: epochId, peers, progress };
-  const task = { ...lane, kind: 'finish', calibration, totals } as const;
+  // Of a later epoch all shards may be held, none of them made in it.
+  const first = run.epoch === 0 && attempts.every((attempt) => attempt === 0);
+  const stock = batch === null || !first ? null : laneFileOf(batch, FINISH);
+  const task = { ...lane, kind: 'finish', calibration, totals, stock } as const;
   const moved = [...peers.flatMap((peer) => peer?.port ?? []), progress];
   return (await pool.run(task, moved, { signal })) as OutputShare;
 }

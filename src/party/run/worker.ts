@@ -6,10 +6,12 @@ import type { ErrorDocument } from '../../core/errors.ts';
 import type { ProgressEvent } from '../../core/progress.ts';
 import { systemRng } from '../../core/rng.ts';
 import type { Calibration } from '../../dp/index.ts';
-import { finishRun, openMesh, runShard, setUpOts } from '../../engine/mpc/index.ts';
-import type { Mesh, OtSeeds } from '../../engine/mpc/index.ts';
+import { finishRun, openMesh, runDemand, runShard, setUpOts } from '../../engine/mpc/index.ts';
+import type { LaneDemand, Mesh, OtSeeds, RunDemand } from '../../engine/mpc/index.ts';
 import type { LocalTable, OutputShare } from '../../engine/types.ts';
 import type { Plan, Side } from '../../sql/index.ts';
+import { makeLaneFile, takeLaneFile, type LaneFile } from '../stock/lane-file.ts';
+import type { SealedFile } from '../stock/sealed.ts';
 import { portChannel } from './port-channel.ts';
 
 /** The way to one other party from inside a worker. */
@@ -30,6 +32,9 @@ interface LaneTask {
   readonly progress: MessagePort;
 }
 
+/** Correlations made ahead for a lane; null when they are made in it. */
+type StockTask = LaneFile | null;
+
 /** One piece of a run, done in a worker thread. */
 export type WorkerTask =
   | {
@@ -39,16 +44,29 @@ export type WorkerTask =
       readonly k: 2 | 4;
       readonly sessionId: Uint8Array;
     }
-  | (LaneTask & { readonly kind: 'shard'; readonly table: LocalTable })
+  | (LaneTask & { readonly kind: 'shard'; readonly table: LocalTable; readonly stock: StockTask })
+  | {
+      readonly kind: 'demand';
+      readonly plan: Plan;
+      readonly calibration: Calibration;
+      readonly side: Side;
+    }
+  | (LaneTask & {
+      readonly kind: 'stock';
+      readonly demand: LaneDemand;
+      readonly file: SealedFile;
+    })
   | (LaneTask & {
       readonly kind: 'finish';
+      readonly stock: StockTask;
       readonly calibration: Calibration;
       readonly totals: Uint8Array;
     });
 
 /** What a task gives; errors travel as documents, since a class does not survive the way. */
 export type WorkerResult =
-  { readonly value: OtSeeds | Uint8Array | OutputShare } | { readonly error: ErrorDocument };
+  | { readonly value: OtSeeds | Uint8Array | OutputShare | RunDemand | null }
+  | { readonly error: ErrorDocument };
 
 /** LOCAL. Added to the niceness of a worker thread; 19 is the end of the scale. */
 const NICENESS = 5;
@@ -67,29 +85,39 @@ function yieldToMainThread(): void {
 }
 yieldToMainThread();
 
-function openLane(task: LaneTask): { readonly mesh: Mesh; readonly channels: (Channel | null)[] } {
-  const { plan, side, seeds, sessionId, peers } = task;
-  const channels = peers.map((peer) => (peer === null ? null : portChannel(peer.port, peer.path)));
-  const parties = plan.sides.length;
-  return {
-    channels,
-    mesh: openMesh({ side, parties, channels, seeds, sessionId, rng: systemRng }),
-  };
+function openLane(task: LaneTask, stock: StockTask): { mesh: Mesh; channels: (Channel | null)[] } {
+  const options = laneOf(task);
+  const made = stock === null ? null : takeLaneFile(stock, task.side);
+  return { channels: options.channels, mesh: openMesh(options, made) };
 }
 
-function run(task: WorkerTask): Promise<OtSeeds | Uint8Array | OutputShare> {
+function laneOf(task: LaneTask) {
+  const { plan, side, seeds, sessionId, peers } = task;
+  const channels = peers.map((peer) => (peer === null ? null : portChannel(peer.port, peer.path)));
+  return { side, parties: plan.sides.length, channels, seeds, sessionId, rng: systemRng };
+}
+
+async function run(
+  task: WorkerTask,
+): Promise<OtSeeds | Uint8Array | OutputShare | RunDemand | null> {
   if (task.kind === 'setUp') {
     const { peer, party, k, sessionId } = task;
     const channel = portChannel(peer.port, peer.path);
     return setUpOts({ channel, party, k, sessionId, rng: systemRng });
   }
+  if (task.kind === 'demand') return runDemand(task.plan, task.calibration, task.side);
   const onProgress = (event: ProgressEvent): void => task.progress.postMessage(event);
-  const lane = openLane(task);
+  if (task.kind === 'stock') {
+    await makeLaneFile(laneOf(task), task.demand, task.file, onProgress);
+    return null;
+  }
+  const lane = openLane(task, task.stock);
   if (task.kind === 'finish') return finishRun({ ...task, ...lane, onProgress });
   return runShard({ ...task, ...lane, rng: systemRng, onProgress });
 }
 
 function closePorts(task: WorkerTask): void {
+  if (task.kind === 'demand') return;
   const peers = task.kind === 'setUp' ? [task.peer] : task.peers;
   for (const peer of peers) peer?.port.close();
   if (task.kind !== 'setUp') task.progress.close();

@@ -1,22 +1,39 @@
 import type { Channel } from '../../core/channel.ts';
-import { expect, ParleyError } from '../../core/errors.ts';
+import { expect } from '../../core/errors.ts';
 import { otKernel } from '../../kernels/ot/index.ts';
+import {
+  addRing6,
+  addRing64,
+  blocksFor,
+  choicesOf,
+  chunksOf,
+  exclusive,
+  expectChoices,
+  pipeline,
+  ring6Bytes,
+  ring6Unused,
+  WORD_BYTES,
+  type Chunk,
+} from './chunks.ts';
 import type { ReceiverChunk, SenderChunk } from './extension.ts';
-import { BLOCK_BYTES, BLOCKS_MAX, CHUNK_OTS, CHUNK_WORDS, KAPPA } from './limits.ts';
+import { BLOCK_BYTES } from './limits.ts';
 import { bitBytes, type OtReceiver, type OtSender } from './types.ts';
-
-const WORD_BYTES = 8;
+import { keyBytes, type OtUse } from './use.ts';
 
 /** `random` when one bit per key is all that is wanted: the same OTs, the lowest bits only. */
 export interface BitOtSender extends OtSender {
   /** @returns the lowest bit of each `k0` and `k1`, `bitBytes(n)` packed bytes each. */
   randomBits(n: number): Promise<{ readonly b0: Uint8Array; readonly b1: Uint8Array }>;
+  /** `random` with both keys cut to what they will be used as: `keyBytes(use)` bytes an OT. */
+  randomKeys(use: OtUse, n: number): Promise<{ readonly k0: Uint8Array; readonly k1: Uint8Array }>;
 }
 
 /** The receiver's end of {@link BitOtSender}. */
 export interface BitOtReceiver extends OtReceiver {
   /** @returns the lowest bit of each chosen key, `bitBytes(n)` packed bytes. */
   randomBits(choices: Uint8Array, n: number): Promise<Uint8Array>;
+  /** @returns the chosen keys cut to their use, `keyBytes(use)` bytes an OT. */
+  randomKeys(use: OtUse, choices: Uint8Array, n: number): Promise<Uint8Array>;
 }
 
 /** The sender's correlations over one direction's extension. Steps: `ring64`, `ring6`. */
@@ -25,6 +42,7 @@ export function senderFace(channel: Channel, chunk: SenderChunk): BitOtSender {
   return {
     random: (n, blocks = 1) => once(() => sendRandom(chunk, n, blocks)),
     randomBits: (n) => once(() => sendBits(chunk, n)),
+    randomKeys: (use, n) => once(() => sendKeys(chunk, use, n)),
     correlatedRing64: (delta, n, lanes) => once(() => sendRing64(channel, chunk, delta, n, lanes)),
     correlatedRing6: (delta, n) => once(() => sendRing6(channel, chunk, delta, n)),
   };
@@ -36,58 +54,11 @@ export function receiverFace(channel: Channel, chunk: ReceiverChunk): BitOtRecei
   return {
     random: (choices, n, blocks = 1) => once(() => receiveRandom(chunk, choices, n, blocks)),
     randomBits: (choices, n) => once(() => receiveBits(chunk, choices, n)),
+    randomKeys: (use, choices, n) => once(() => receiveKeys(chunk, use, choices, n)),
     correlatedRing64: (choices, n, lanes) =>
       once(() => receiveRing64(channel, chunk, choices, n, lanes)),
     correlatedRing6: (choices, n) => once(() => receiveRing6(channel, chunk, choices, n)),
   };
-}
-
-/**
- * One call at a time. After a failure the two ends may stand at different places of their key
- * streams, so the face stays closed.
- */
-function exclusive(): <T>(body: () => Promise<T>) => Promise<T> {
-  let busy = false;
-  return async (body) => {
-    expect(!busy, 'OT calls on one face are made one at a time, and none after a failure');
-    busy = true;
-    const result = await body();
-    busy = false;
-    return result;
-  };
-}
-
-interface Chunk {
-  /** First OT. */
-  readonly first: number;
-  readonly n: number;
-}
-
-/** The chunks of `n` OTs when each OT carries `words` 64-bit words of message. */
-function chunksOf(n: number, words: number): Chunk[] {
-  expect(Number.isSafeInteger(n) && n >= 0, 'n is a count');
-  const fit = Math.floor(CHUNK_WORDS / words / KAPPA) * KAPPA;
-  const step = Math.min(CHUNK_OTS, fit);
-  const chunks: Chunk[] = [];
-  for (let first = 0; first < n; first += step) {
-    chunks.push({ first, n: Math.min(step, n - first) });
-  }
-  return chunks;
-}
-
-function expectChoices(choices: Uint8Array, n: number): void {
-  expect(choices.length === bitBytes(n), 'choices are n packed bits');
-}
-
-function choicesOf(choices: Uint8Array, { first, n }: Chunk): Uint8Array {
-  return choices.subarray(first / 8, first / 8 + bitBytes(n));
-}
-
-/** Blocks of key that give `lanes` 64-bit words. */
-function blocksFor(lanes: number): number {
-  const known = Number.isInteger(lanes) && lanes >= 1 && lanes <= 2 * BLOCKS_MAX;
-  expect(known, 'lanes in range');
-  return Math.ceil(lanes / 2);
 }
 
 async function sendRandom(
@@ -168,6 +139,69 @@ async function receiveBits(
   return bits;
 }
 
+/** Blocks of key that a use needs, and the kernel call that cuts `n` keys to it. */
+function cutOf({ kind, width }: OtUse): {
+  readonly blocks: number;
+  readonly cut: (dst: number, keys: number, n: number) => void;
+} {
+  const { fn } = otKernel;
+  if (kind === 'ring6') return { blocks: 1, cut: (dst, keys, n) => fn.ring6Take(dst, keys, n) };
+  const blocks = kind === 'blocks' ? width : blocksFor(width);
+  const lanes = kind === 'blocks' ? 2 * width : width;
+  const stride = blocks * BLOCK_BYTES;
+  return { blocks, cut: (dst, keys, n) => fn.ring64Take(dst, keys, n, lanes, stride) };
+}
+
+async function sendKeys(
+  chunk: SenderChunk,
+  use: OtUse,
+  n: number,
+): Promise<{ k0: Uint8Array; k1: Uint8Array }> {
+  const { blocks, cut } = cutOf(use);
+  const bytes = keyBytes(use);
+  const k0 = new Uint8Array(n * bytes);
+  const k1 = new Uint8Array(n * bytes);
+  for (const part of chunksOf(n, 1)) {
+    await chunk(part.n, blocks, (arena, spanMax) => {
+      const words = arena.alloc(spanMax * bytes);
+      return (from0, from1, at, spanned) => {
+        const length = Math.min(spanned, part.n - at) * bytes;
+        for (const [out, keys] of [
+          [k0, from0],
+          [k1, from1],
+        ] as const) {
+          cut(words, keys, spanned);
+          out.set(arena.view(words, length), (part.first + at) * bytes);
+        }
+      };
+    });
+  }
+  return { k0, k1 };
+}
+
+async function receiveKeys(
+  chunk: ReceiverChunk,
+  use: OtUse,
+  choices: Uint8Array,
+  n: number,
+): Promise<Uint8Array> {
+  expectChoices(choices, n);
+  const { blocks, cut } = cutOf(use);
+  const bytes = keyBytes(use);
+  const out = new Uint8Array(n * bytes);
+  for (const part of chunksOf(n, 1)) {
+    await chunk(choicesOf(choices, part), part.n, blocks, (arena, spanMax) => {
+      const words = arena.alloc(spanMax * bytes);
+      return (keys, at, spanned) => {
+        const length = Math.min(spanned, part.n - at) * bytes;
+        cut(words, keys, spanned);
+        out.set(arena.view(words, length), (part.first + at) * bytes);
+      };
+    });
+  }
+  return out;
+}
+
 async function sendRing64(
   channel: Channel,
   chunk: SenderChunk,
@@ -219,28 +253,10 @@ async function receiveRing64(
         share.set(arena.view(words, length), (part.first + at) * bytes);
       };
     });
-  const add = async (part: Chunk): Promise<void> => {
-    const message = await channel.recv('ring64', part.n * bytes);
-    otKernel.run((arena) => {
-      const own = share.subarray(part.first * bytes).subarray(0, message.length);
-      const [dst, z] = [arena.put(own), arena.put(message)];
-      const c = arena.put(choicesOf(choices, part));
-      otKernel.fn.ring64Add(dst, z, c, part.n, lanes);
-      own.set(arena.view(dst, own.length));
-    });
-  };
-  await pipeline(chunksOf(n, lanes), take, add);
+  await pipeline(chunksOf(n, lanes), take, (part) =>
+    addRing64(channel, share, choices, part, lanes),
+  );
   return share;
-}
-
-/** Bytes of `n` six-bit words, packed without gaps from the lowest bit up. */
-function ring6Bytes(n: number): number {
-  return Math.ceil((6 * n) / 8);
-}
-
-/** Bits of the last byte that no word uses; they are zero on the wire. */
-function ring6Unused(n: number): number {
-  return 8 * ring6Bytes(n) - 6 * n;
 }
 
 async function sendRing6(
@@ -287,41 +303,6 @@ async function receiveRing6(
         share.set(arena.view(words, length), part.first + at);
       };
     });
-  const add = async (part: Chunk): Promise<void> => {
-    const message = await channel.recv('ring6', ring6Bytes(part.n));
-    if (message.at(-1)! >> (8 - ring6Unused(part.n)) !== 0) {
-      throw new ParleyError('PEER_BAD_ENCODING', 'the peer sent padding bits that are not zero', {
-        step: `${channel.path}/ring6`,
-      });
-    }
-    otKernel.run((arena) => {
-      const own = share.subarray(part.first, part.first + part.n);
-      const [dst, z] = [arena.put(own), arena.put(message)];
-      const c = arena.put(choicesOf(choices, part));
-      // The last group of four may reach past the words; the arena's lanes absorb it.
-      otKernel.fn.ring6Add(dst, z, c, part.n);
-      own.set(arena.view(dst, own.length));
-    });
-  };
-  await pipeline(chunksOf(n, 1), take, add);
+  await pipeline(chunksOf(n, 1), take, (part) => addRing6(channel, share, choices, part));
   return share;
-}
-
-/**
- * `take` chunk after chunk, and `add` to each once it is taken and its reply is there, without
- * waiting for one reply before the next request.
- */
-async function pipeline(
-  chunks: readonly Chunk[],
-  take: (chunk: Chunk) => Promise<void>,
-  add: (chunk: Chunk) => Promise<void>,
-): Promise<void> {
-  let added: Promise<void> = Promise.resolve();
-  for (const chunk of chunks) {
-    await take(chunk);
-    added = added.then(() => add(chunk));
-    // Awaited below; a failure meanwhile must not count as unhandled.
-    added.catch(() => undefined);
-  }
-  await added;
 }

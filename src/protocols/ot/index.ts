@@ -11,5 +11,11 @@ export {
   tripleSourceOf,
 } from './triples.ts';
 export type { TripleSource, TripleSourceOptions } from './triples.ts';
+export { stockedPair, stockedTriples } from './stock-faces.ts';
+export type { PairStock, StockedPairOptions } from './stock-faces.ts';
+export { makeReceiverPool, makeSenderPool } from './stock.ts';
+export type { ReceiverPool, SenderPool } from './stock.ts';
+export { keyBytes, useName } from './use.ts';
+export type { OtCount, OtUse } from './use.ts';
 export { bitBytes } from './types.ts';
 export type { BitTriples, OtPair, OtReceiver, OtSender } from './types.ts';

@@ -1,0 +1,43 @@
+import { toHex } from '../core/bytes.ts';
+import { ParleyError } from '../core/errors.ts';
+import type { SignedGo } from '../records/index.ts';
+import { signGo, SUITE } from '../records/index.ts';
+import type { Heads } from './ledger/index.ts';
+import type { PartyContext } from './node.ts';
+import type { VettedQuery } from './vet.ts';
+import { sessionOfGos } from './vet.ts';
+
+/** This party's consent to run a vetted query, or to prepare one, with the ledger as it then is. */
+export function signOwnGo(context: PartyContext, query: VettedQuery, heads: Heads): SignedGo {
+  const { policy, policyDigest, party, keys, rng } = context;
+  return signGo(
+    {
+      version: 1,
+      room: policy.room,
+      policy_digest: policyDigest,
+      query_id: query.submission.query_id,
+      plan_digest: query.planDigest,
+      submission_digest: query.submissionDigest,
+      party,
+      ledger_before: heads.before,
+      ledger_after: heads.after,
+      suite: SUITE,
+      nonce: toHex(rng(32)),
+    },
+    keys.identity.privateKey,
+  );
+}
+
+/** The session of everybody's goes, of which one is this party's own. @throws ParleyError GO_INVALID. */
+export function sessionWith(
+  { policy }: PartyContext,
+  query: VettedQuery,
+  gos: readonly SignedGo[],
+  own: SignedGo,
+): string {
+  const session = sessionOfGos(query, policy, gos);
+  if (!gos.some((go) => go.signature === own.signature)) {
+    throw new ParleyError('GO_INVALID', 'the coordinator passed on another go than ours');
+  }
+  return session;
+}
