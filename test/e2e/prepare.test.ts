@@ -177,7 +177,7 @@ describe('prepare', () => {
       },
     });
     // Taken up again without the batch; or lost, when its finish had begun.
-    const ending = attempt.then(cells, (error: { code: string }) => error.code);
+    const ending = attempt.then(cells, (error: unknown) => (error as { code: string }).code);
     await newsnow.ended;
     expect(killed).toBe(true);
     expect(journalOf('newsnow')).toContain(two[0]);
