@@ -96,10 +96,10 @@ describe('submission', () => {
 
   it('pins its digest and signature', () => {
     expect(submissionDigest(submission)).toMatchInlineSnapshot(
-      `"61f9e4e6537ead0497c5370eb6fd7eb9c495d471b3e0b9b583bf5b13bdff5650"`,
+      `"c3f7321560c594c2daef2b09719e10085ed9350120303a2ff9e3c31588a7634c"`,
     );
     expect(signedSubmission.signature).toMatchInlineSnapshot(
-      `"rUYm_l6AfjTVFtO45rzYHEyxFhJfo-a6Q429eI2cDTZbjyBxNdijUImp0C7V6HS59V1FqbVN4V_c4-1kTsP-DA"`,
+      `"vb8ag1LsyjwJKjxqd9XjqxIHRDctpExdC_B6qCdUU8JpiLnRujA7FK4abWielZXHWcgoQq4KoqUurHp5_EGCDA"`,
     );
   });
 
@@ -154,7 +154,7 @@ describe('session', () => {
     const session = sessionOf(gos, room.policy, PARTIES, expected);
     expect(sessionOf(gos.toReversed(), room.policy, PARTIES.toReversed())).toBe(session);
     expect(session).toMatchInlineSnapshot(
-      `"4b4bc4a9e9042546130764d22d692e77a08cf4f184737716715b73e8e0f0fe79"`,
+      `"fa853e39fdcbd3686766950478154c1979a14547719034e85f02216baa363bf6"`,
     );
   });
 
