@@ -74,6 +74,26 @@ const CASES: readonly (readonly [
     3,
     'SELECT COUNT(DISTINCT hashed_email) AS u, SUM(score) AS s, SUM(seconds) AS t FROM joined_data',
   ],
+  // Sums of products under guards across owners, and rows whose user only one side has.
+  [
+    2,
+    'kkrt',
+    2,
+    1,
+    3,
+    `SELECT campaign_id, SUM(CASE WHEN exposure_date < purchase_date THEN items ELSE seconds END) AS s,
+       COUNT(DISTINCT CASE WHEN clicked OR online THEN hashed_email END) AS u
+     FROM joined_data GROUP BY campaign_id`,
+  ],
+  [
+    2,
+    'ecdh',
+    1,
+    1,
+    3,
+    `SELECT category, COUNT(*) AS n, COUNT(x.clicked) AS c, SUM(seconds) AS s FROM purchases p
+     LEFT JOIN exposures x ON p.email = x.email GROUP BY category`,
+  ],
 ];
 
 describe.each(CASES)(

@@ -32,7 +32,13 @@ export function randomTable(
   const values: Record<string, Float64Array> = {};
   const present: Record<string, Uint8Array> = {};
   for (const name of planSide.columns) {
-    const column = columnsOf(policy, planSide)[name]!;
+    const column = columnsOf(policy, planSide)[name];
+    if (column === undefined) {
+      // A derived column: 0 and 1 are in the range of any that a test derives.
+      present[name] = valid.slice();
+      values[name] = Float64Array.from(valid, (v) => (v === 1 && random() < 0.5 ? 1 : 0));
+      continue;
+    }
     const range = columnRange(column);
     const [low, high] = [range.min, range.max];
     const narrow =

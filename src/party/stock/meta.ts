@@ -70,21 +70,23 @@ export function shapeOfPlan(plan: Plan): string {
   const shape = {
     room,
     policy_digest: policyDigest,
-    sides: sides.map(({ party, table, capacity, slots, bits, bounds }) => ({
+    sides: sides.map(({ party, table, capacity, slots, bits, bounds, absent }) => ({
       party,
       table,
       capacity,
       slots,
       bits: bits.length,
       bounds,
+      outer: absent !== null,
     })),
     join,
     pair,
     groups: groups.map(({ side, domain }) => ({ side, size: domain.length })),
-    measures: measures.map(({ measure, released, nonNullIndex }) => ({
+    measures: measures.map(({ measure, released, nonNullIndex, low }) => ({
       measure,
       released,
       nonNullIndex,
+      low,
     })),
     noise: privacy.differential !== null,
     selection: privacy.selection,
