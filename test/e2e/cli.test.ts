@@ -176,7 +176,11 @@ describe.concurrent('help and usage', () => {
     ['an unknown command', ['sandbx'], "unknown command 'sandbx'"],
     ['an unknown option', ['sandbox', SEED_OPEN, '--qery', 'x'], "unknown option '--qery'"],
     ['a missing folder', ['sandbox'], "missing required argument 'dir'"],
-    ['a sandbox without a task', ['sandbox', SEED_OPEN], '--query "SELECT ...", --explain or --serve'],
+    [
+      'a sandbox without a task',
+      ['sandbox', SEED_OPEN],
+      '--query "SELECT ...", --explain or --serve',
+    ],
     ['two tasks', ['sandbox', SEED_OPEN, '--serve', '--query', 'x'], 'cannot be used with'],
     ['an unknown format', ['sandbox', SEED_OPEN, '--query', 'x', '--format', 'xml'], 'table, json'],
     ['a bad port', ['sandbox', SEED_OPEN, '--serve', '--port', '70000'], '0 to 65535'],
