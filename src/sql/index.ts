@@ -8,7 +8,7 @@ export {
   measureCells,
   releasedMeasures,
 } from './shape.ts';
-export { evaluatePredicate, evaluateTerm } from './terms.ts';
+export { evaluatePredicate, evaluateTerm, holds } from './terms.ts';
 export { daysOf, isoOf } from './calendar.ts';
 export { codeLiteral, columnRange } from './coding.ts';
 export type { CodedRange } from './coding.ts';

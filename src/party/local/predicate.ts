@@ -1,4 +1,5 @@
 import { expect } from '../../core/errors.ts';
+import { holds } from '../../sql/index.ts';
 import type { Comparison, Literal, LocalPredicate, Term } from '../../sql/plan.ts';
 import { termSql } from './terms.ts';
 
@@ -46,20 +47,7 @@ function compareLiterals(op: Comparison, left: Literal, right: Literal): boolean
   const a = integerOf(left);
   const b = integerOf(right);
   if (a === null || b === null) return null;
-  switch (op) {
-    case '=':
-      return a === b;
-    case '<>':
-      return a !== b;
-    case '<':
-      return a < b;
-    case '<=':
-      return a <= b;
-    case '>':
-      return a > b;
-    case '>=':
-      return a >= b;
-  }
+  return holds(op, a, b);
 }
 
 function constantSql(value: boolean | null): string {
