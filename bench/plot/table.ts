@@ -84,7 +84,9 @@ function withRanges(line: Line): Line {
     }
     if (!key.endsWith('ms_median')) continue;
     const stem = key.slice(0, -'median'.length);
-    out[`${stem}range`] = `${cell(line[`${stem}min`]!)} – ${cell(line[`${stem}max`]!)}`;
+    // A baseline of one run has no range.
+    const [min, max] = [line[`${stem}min`], line[`${stem}max`]];
+    if (min !== undefined && max !== undefined) out[`${stem}range`] = `${cell(min)} – ${cell(max)}`;
   }
   return out;
 }
