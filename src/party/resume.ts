@@ -4,6 +4,7 @@ import type { SignedGo } from '../records/index.ts';
 import { shareDigest, verifyGo } from '../records/index.ts';
 import type { RunRecord } from './checkpoints/index.ts';
 import { removeLeft, RunFolder } from './checkpoints/index.ts';
+import { datasetOfSide } from './dataset.ts';
 import type { Reserved } from './ledger/index.ts';
 import type { PartyContext } from './node.ts';
 import { QuerySession } from './session.ts';
@@ -96,7 +97,7 @@ function reservedFor(
     reserved.heads.before === ledger_before &&
     reserved.heads.after === ledger_after;
   if (!charged) throw unfit();
-  if (dataset(query.plan.sides[query.side]!.table) !== record.dataset) {
+  if (datasetOfSide(query.plan.sides[query.side]!, dataset) !== record.dataset) {
     throw new ParleyError('STORE_MISMATCH', 'the data was changed while a query ran on it', {
       hint: 'ask again with a new query id',
     });

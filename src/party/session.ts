@@ -4,7 +4,6 @@ import { asParleyError, expect, ParleyError, type ErrorCode } from '../core/erro
 import { formatRational } from '../core/rational.ts';
 import { noiseRecord } from '../dp/index.ts';
 import type { OutputShare } from '../engine/types.ts';
-import { digestOf } from '../policy/index.ts';
 import type { Json, SignedGo } from '../records/index.ts';
 import { sealShare, shareDigest, signReceipt } from '../records/index.ts';
 import type { Link } from '../transport/index.ts';
@@ -12,6 +11,7 @@ import { EPOCHS_MAX } from '../transport/index.ts';
 import type { AnswerReport } from './checkpoints/index.ts';
 import { RunFolder } from './checkpoints/index.ts';
 import { sessionWith, signOwnGo } from './consent.ts';
+import { datasetOfSide } from './dataset.ts';
 import { bytesSent, openLinks, settingOf, type EpochOf } from './epoch.ts';
 import { runLocalStage } from './local/index.ts';
 import type { PartyContext } from './node.ts';
@@ -46,15 +46,6 @@ export interface RestoredRun {
   readonly go: SignedGo;
   readonly folder: RunFolder;
   readonly answer: AnswerReport | null;
-}
-
-/** What the ledger names: the table's dataset, or all of those that the party joins. */
-function datasetOfSide(
-  { table, joined }: { readonly table: string; readonly joined: readonly string[] },
-  dataset: (table: string) => string,
-): string {
-  if (joined.length === 0) return dataset(table);
-  return digestOf('parley/datasets/v1', [table, ...joined].map(dataset));
 }
 
 /**
@@ -141,7 +132,7 @@ export class QuerySession {
       query_id: submission.query_id,
       started_at: Date.now(),
       plan_digest: planDigest,
-      dataset: dataset(plan.sides[side]!.table),
+      dataset: datasetOfSide(plan.sides[side]!, dataset),
       submission: signed,
       gos,
     } as const;

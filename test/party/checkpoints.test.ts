@@ -24,12 +24,14 @@ import { totalsBytes } from '../../src/engine/mpc/index.ts';
 import { openShelf, RunFolder, type AnswerReport } from '../../src/party/checkpoints/index.ts';
 import { folderNameOf } from '../../src/party/checkpoints/run-folder.ts';
 import { openBytes, SEAL_BYTES, sealBytes } from '../../src/party/checkpoints/sealed-file.ts';
+import { datasetOfSide } from '../../src/party/dataset.ts';
 import { Ledger } from '../../src/party/ledger/index.ts';
 import type { PartyContext } from '../../src/party/node.ts';
 import { restoreRuns, type Restored } from '../../src/party/resume.ts';
 import { QuerySession } from '../../src/party/session.ts';
 import { sessionOfGos, vetSubmission } from '../../src/party/vet.ts';
 import { policyDigest } from '../../src/policy/index.ts';
+import type { Policy } from '../../src/policy/types.ts';
 import {
   sealShare,
   shareDigest,
@@ -110,12 +112,25 @@ describe('a sealed file', () => {
   });
 });
 
+interface Asked {
+  readonly policy: Policy;
+  readonly sql: string;
+  /** What the ledger and the record of the run name. */
+  readonly dataset: string;
+}
+
+const OF_ONE_TABLE: Asked = {
+  policy: roomPolicy(OPEN_RULES, 1),
+  sql: 'SELECT COUNT(DISTINCT hashed_email) AS n FROM joined_data',
+  dataset: 'data-1',
+};
+
 /** A room in which a query was agreed on; no node runs. */
-function agreed(queryId = 'checkpoint-query-01') {
-  const room = signRoom(roomPolicy(OPEN_RULES, 1));
+function agreed(asked = OF_ONE_TABLE, queryId = 'checkpoint-query-01') {
+  const { sql } = asked;
+  const room = signRoom(asked.policy);
   const { policy, keys, analystKeys } = room;
   const digest = policyDigest(policy);
-  const sql = 'SELECT COUNT(DISTINCT hashed_email) AS n FROM joined_data';
   const plan = planQuery(policy, digest, sql, { epsilon: null });
   const signed = signSubmission(
     {
@@ -136,7 +151,7 @@ function agreed(queryId = 'checkpoint-query-01') {
   const zero = parseDecimal('0');
   const reservation = { queryId, planDigest: query.planDigest, policyDigest: digest };
   const heads = ledger.reserve(
-    { ...reservation, dataset: 'data-1', epsilon: zero, delta: zero },
+    { ...reservation, dataset: asked.dataset, epsilon: zero, delta: zero },
     null,
   );
   const gos: SignedGo[] = plan.sides.map(({ party }) =>
@@ -162,7 +177,7 @@ function agreed(queryId = 'checkpoint-query-01') {
     query_id: queryId,
     started_at: Date.now(),
     plan_digest: query.planDigest,
-    dataset: 'data-1',
+    dataset: asked.dataset,
     submission: signed,
     gos,
   } as const;
@@ -175,10 +190,14 @@ function agreed(queryId = 'checkpoint-query-01') {
   const session = sessionOfGos(query, policy, gos);
   const runs = join(dir, 'runs');
   /** Starts as a node would, on what is there. */
-  const restore = async (dataset = 'data-1', charges = ledger): Promise<Restored> => {
+  const restore = async (
+    dataset: string | ((table: string) => string) = 'data-1',
+    charges = ledger,
+  ): Promise<Restored> => {
     const shelf = await openShelf(runs, owner);
     const parts = { policy, policyDigest: digest, party: 'shopgood', ledger: charges, shelf, log };
-    const context = { ...parts, dataset: () => dataset } as unknown as PartyContext;
+    const nameOf = typeof dataset === 'string' ? () => dataset : dataset;
+    const context = { ...parts, dataset: nameOf } as unknown as PartyContext;
     return restoreRuns(context, { runsMax: 4, ageMsMax: 60_000 });
   };
   const answer = async (): Promise<AnswerReport> => {
@@ -291,6 +310,25 @@ describe('a restarted node', () => {
       await expect(session.resume(epoch)).rejects.toMatchObject({ code: 'FRAME_MALFORMED' });
     }
     expect(session.state).toBe('parked');
+  });
+
+  it('takes up a run over several tables of its own while all of them are as they were', async () => {
+    const policy = roomPolicy(OPEN_RULES, 1);
+    const [shopgood, ...others] = policy.parties;
+    const tables = { ...shopgood!.tables, visits: shopgood!.tables['purchases']! };
+    const names = { table: 'purchases', joined: ['visits'] };
+    const { create, restore } = agreed({
+      policy: { ...policy, parties: [{ ...shopgood!, tables }, ...others] },
+      sql: `SELECT COUNT(DISTINCT p.email) AS n FROM purchases p
+        JOIN visits v ON p.email = v.email JOIN exposures x ON x.email = p.email`,
+      dataset: datasetOfSide(names, (table) => `data of ${table}`),
+    });
+    await create();
+    const restored = await restore((table) => `data of ${table}`);
+    expect(codesOf(restored)).toEqual([]);
+    expect(restored.sessions).toHaveLength(1);
+    const changed = (table: string): string => (table === 'visits' ? 'new' : `data of ${table}`);
+    expect(codesOf(await restore(changed))).toEqual(['STORE_MISMATCH']);
   });
 
   it('has the same answer again', async () => {
