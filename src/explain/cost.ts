@@ -20,13 +20,13 @@ const REHEARSED_BINS = 2 ** 13;
 
 /**
  * Bytes between two parties before the first shard: base OTs and both directions' trees, by k.
- * Measured (docs/benchmarks.md, set-up with one peer); counted half to each.
+ * Measured (docs/benchmarks.md, set-up with one peer); counted half to each, as the seconds are.
  */
-const SET_UP_BYTES = { 2: 13_300, 4: 14_900 } as const;
-const SET_UP_CPU_SECONDS = 0.6;
+const SET_UP_BYTES = { 2: 15_392, 4: 15_904 } as const;
+const SET_UP_CPU_SECONDS = 0.27;
 
-/** Curve25519 multiplications of one user, and seconds of each (docs/benchmarks.md). */
-const ECDH_SECONDS = 90e-6;
+/** Seconds of one Curve25519 multiplication with its hash to the curve (docs/benchmarks.md). */
+const ECDH_SECONDS = 45e-6;
 const POINT_BYTES = 32;
 
 /** Bytes of a link's own for each message (frame header, record header and tag), and at its start. */
@@ -48,8 +48,9 @@ function withOprf(plan: Plan, side: Side, piece: Piece): Forecast {
   const bytesTo = piece.bytesTo.map((bytes, peer) =>
     inJoin(peer) ? bytes - piece.oprfBytesTo[peer]! + POINT_BYTES * pivotUsers : bytes,
   );
+  // The pivot blinds and unblinds one point a user; a sender raises those and three of each own.
   const multiplications =
-    side === 0 ? 2 * pivotUsers * (plan.sides.length - 1) : pivotUsers + capacities[side]!;
+    side === 0 ? 2 * pivotUsers * (plan.sides.length - 1) : pivotUsers + 3 * capacities[side]!;
   return { bytesTo, cpuSeconds: cpuSeconds + multiplications * ECDH_SECONDS };
 }
 

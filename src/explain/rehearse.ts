@@ -2,6 +2,7 @@ import type { Channel } from '../core/channel.ts';
 import { systemRng } from '../core/rng.ts';
 import type { Calibration } from '../dp/index.ts';
 import {
+  emptyTable,
   finishRun,
   openMesh,
   runShard,
@@ -10,7 +11,6 @@ import {
   totalsBytes,
 } from '../engine/mpc/index.ts';
 import type { OtSeeds } from '../engine/mpc/index.ts';
-import type { LocalTable } from '../engine/types.ts';
 import type { Plan, Side } from '../sql/plan.ts';
 
 /** What one side sends and computes in one piece of a run. */
@@ -58,19 +58,6 @@ function loneSeeds(party: 0 | 1, k: 2 | 4): OtSeeds {
   const leaves = (): Uint8Array => systemRng((KAPPA / k) * 2 ** k * BLOCK_BYTES);
   const delta = systemRng(BLOCK_BYTES);
   return { k, party, delta, senderLeaves: leaves(), receiverLeaves: leaves() };
-}
-
-function emptyTable(plan: Plan, side: Side): LocalTable {
-  const { slots, columns, bits } = plan.sides[side]!;
-  return {
-    users: 0,
-    ids: new Uint8Array(0),
-    slots,
-    valid: new Uint8Array(0),
-    values: Object.fromEntries(columns.map((name) => [name, new Float64Array(0)])),
-    present: Object.fromEntries(columns.map((name) => [name, new Uint8Array(0)])),
-    bits: bits.map(() => new Uint8Array(0)),
-  };
 }
 
 /** Runs one side's code of one piece alone. */
