@@ -41,7 +41,7 @@ export function expandMessages(
  * curve25519_XMD:SHA-512_ELL2_NU_ up to its last step: the u-coordinate of map_to_curve, with the
  * cofactor not yet cleared. A scalar that is a multiple of 8, as every X25519 scalar is, clears it.
  *
- * Source: RFC 9380, sections 5.2, 5.3.1, 6.7.1 and 8.5. Cost: see `bench/oprf.ts`.
+ * Source: RFC 9380, sections 5.2, 5.3.1, 6.7.1 and 8.5. Cost: see `bench/hash-to-curve.ts`.
  * Constant time in the messages; their number and length are public.
  *
  * @returns n·32 bytes, canonical u-coordinates of points on the curve.

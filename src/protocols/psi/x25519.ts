@@ -12,7 +12,7 @@ const ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
  * p; who must refuse those looks first. A zero among the results is a point of low order (section
  * 6.1), and is counted.
  *
- * Cost: measured by `bench/oprf.ts`; least per point for a multiple of four.
+ * Cost: measured by `bench/hash-to-curve.ts`; least per point for a multiple of four.
  */
 export function x25519Each(scalar: Redacted<Uint8Array>, us: Uint8Array): Products {
   return multiplyPoints(reveal(scalar), us);
