@@ -14,7 +14,7 @@ import {
   ZERO,
   type Rational,
 } from '../core/rational.ts';
-import type { Comparison, OutputExpression } from '../sql/index.ts';
+import { holds, type OutputExpression } from '../sql/index.ts';
 import { averageInterval, averageOf } from './average.ts';
 import { compareText, roundHalfAway, squareRoot } from './numbers.ts';
 import { varianceInterval, varianceOf } from './variance.ts';
@@ -163,30 +163,13 @@ function truthOf(test: Test, of: (inner: OutputExpression) => Evaluated): boolea
       return of(test.of).kind === 'null';
     case 'compare': {
       const order = orderOf(of(test.left), of(test.right));
-      return order === null ? null : holds(test.op, order);
+      return order === null ? null : holds(test.op, order, 0);
     }
   }
 }
 
 const asTruth = (value: Evaluated): boolean | null =>
   value.kind === 'boolean' ? value.value : null;
-
-function holds(op: Comparison, order: number): boolean {
-  switch (op) {
-    case '=':
-      return order === 0;
-    case '<>':
-      return order !== 0;
-    case '<':
-      return order < 0;
-    case '<=':
-      return order <= 0;
-    case '>':
-      return order > 0;
-    case '>=':
-      return order >= 0;
-  }
-}
 
 /** Negative, zero or positive; null when either is NULL. Texts by code point. */
 export function orderOf(a: Evaluated, b: Evaluated): number | null {

@@ -51,18 +51,6 @@ export function domainOf(column: ColumnPolicy): readonly string[] {
   return column.values;
 }
 
-/** The group labels of a column, NULL last; null when it has no declared domain. */
-export function groupDomain(column: ColumnPolicy): readonly (string | null)[] | null {
-  const values = column.type === 'boolean' ? ['false', 'true'] : column.values;
-  if (values === undefined) return null;
-  return column.nullable ? [...values, null] : values;
-}
-
-/** Coded values of a domain's labels, in order; null where each is its index. */
-export function groupCodes(column: ColumnPolicy): readonly number[] | null {
-  return column.type === 'integer' ? domainOf(column).map(Number) : null;
-}
-
 export const scaleOf = (column: ColumnPolicy): number => column.scale ?? 0;
 
 /** A number literal exactly, or null when its exponent is beyond any use. */

@@ -125,7 +125,7 @@ export function foldLiterals(
   ) {
     throw mismatch(scope, span, ORDER_HINT);
   }
-  return T.holds(op, BigInt(Math.sign(order)), 0n);
+  return T.holds(op, order, 0);
 }
 
 function orderOfLiterals(

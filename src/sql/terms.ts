@@ -87,7 +87,6 @@ export function mapTerm(of: Term, table: readonly number[]): Term {
   return table.every((value, i) => value === i) ? of : folded({ op: 'map', table, of });
 }
 
-export const NULL_TERM: Term = { value: null };
 export const PRESENT: Term = { op: 'present' };
 
 /** 1 where the predicate is TRUE, else 0. */
@@ -171,7 +170,8 @@ function unary(
   }
 }
 
-export function holds(op: Comparison, a: bigint, b: bigint): boolean {
+/** Whether two numbers of one kind compare so. */
+export function holds<T extends bigint | number>(op: Comparison, a: T, b: T): boolean {
   switch (op) {
     case '=':
       return a === b;

@@ -6,14 +6,13 @@ import { equalTags, KKRT_OTS } from '../../protocols/psi/index.ts';
 import type { JoinShares } from '../../protocols/psi/index.ts';
 import type { Sharing } from '../../protocols/sharing/types.ts';
 import type { Plan, Side } from '../../sql/plan.ts';
-import type { LocalTable } from '../types.ts';
 import { groupTotals } from './aggregate.ts';
 import { vetAnswer } from './finish.ts';
 import type { Mesh } from './mesh.ts';
 import { payloadLayout } from './payload.ts';
 import { qualifyingRows } from './predicate.ts';
 import { joinedInputs, totalsBytes } from './shard.ts';
-import { shardJoin } from './shards.ts';
+import { emptyTable, shardJoin } from './shards.ts';
 import type { LaneDemand } from './stock.ts';
 
 /** What the lanes of a run consume at one side; equal for all shards. */
@@ -52,7 +51,7 @@ async function countShard(mesh: Mesh, plan: Plan, side: Side): Promise<void> {
   }
   const { bins } = shardJoin(plan, 1);
   const userOfBin = new Int32Array(bins).fill(-1);
-  const own = side === 0 ? { userOfBin, table: emptyTable(plan) } : null;
+  const own = side === 0 ? { userOfBin, table: emptyTable(plan, 0) } : null;
   const inputs = joinedInputs(plan, joins, own);
   await groupTotals(mesh, inputs, await qualifyingRows(mesh, inputs));
 }
@@ -70,21 +69,6 @@ async function countJoin(pair: Sharing, plan: Plan, sender: Side): Promise<JoinS
   const { xorBytes, ringLanes } = payloadLayout(plan, sender);
   const xorShare = new Uint8Array(bins * xorBytes);
   return { rows: bins, match, xorShare, ringShare: new Uint8Array(8 * bins * ringLanes) };
-}
-
-/** A pivot without users. */
-function emptyTable(plan: Plan): LocalTable {
-  const { columns, bits, slots } = plan.sides[0]!;
-  const none = new Uint8Array(0);
-  return {
-    users: 0,
-    ids: none,
-    slots,
-    valid: none,
-    values: Object.fromEntries(columns.map((name) => [name, new Float64Array(0)])),
-    present: Object.fromEntries(columns.map((name) => [name, none])),
-    bits: bits.map(() => none),
-  };
 }
 
 /** A mesh that computes on zeros and counts what a real one would consume. */

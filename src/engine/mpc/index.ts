@@ -9,7 +9,7 @@ export { runDemand } from './demand.ts';
 export type { RunDemand } from './demand.ts';
 export { laneBytes, laneSections, makeLaneStock, readLaneStock } from './stock.ts';
 export type { LaneDemand, LaneStock } from './stock.ts';
-export { dealShards, shardCapacities, shardJoin } from './shards.ts';
+export { dealShards, emptyTable, shardCapacities, shardJoin } from './shards.ts';
 export { PAIR_CELLS_MAX, pairCells, planSizes } from './sizes.ts';
 export type { PlanSizes } from './sizes.ts';
 export { CAPACITY_MAX, PAYLOAD_BYTES_MAX } from '../../protocols/psi/index.ts';

@@ -61,6 +61,21 @@ export function dealShards(
   return { shards, dropped, table: (shard) => takeUsers(table, members[shard]!) };
 }
 
+/** A side's table without users: what message shapes may be asked of. */
+export function emptyTable(plan: Plan, side: Side): LocalTable {
+  const { columns, bits, slots } = plan.sides[side]!;
+  const none = new Uint8Array(0);
+  return {
+    users: 0,
+    ids: none,
+    slots,
+    valid: none,
+    values: Object.fromEntries(columns.map((name) => [name, new Float64Array(0)])),
+    present: Object.fromEntries(columns.map((name) => [name, none])),
+    bits: bits.map(() => none),
+  };
+}
+
 /** The rows of some users, in the order given. */
 function takeUsers(table: LocalTable, members: Int32Array): LocalTable {
   const users = members.length;

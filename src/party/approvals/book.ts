@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { ParleyError } from '../../core/errors.ts';
+import { syncPath } from '../durable.ts';
 import {
   approvalId,
   isSignedBy,
@@ -171,18 +172,9 @@ function appendDurably(path: string, line: string): void {
     } finally {
       closeSync(created);
     }
-    syncDirectory(join(path, '..'));
+    syncPath(join(path, '..'));
   } catch (error) {
     throw new ParleyError('STORAGE_FAILED', 'the use of an approval cannot be written', {}, error);
-  }
-}
-
-function syncDirectory(directory: string): void {
-  const fd = openSync(directory, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }
 
@@ -199,7 +191,7 @@ export function writeApproval(directory: string, signed: SignedApproval): string
       closeSync(fd);
     }
     renameSync(`${path}.new`, path);
-    syncDirectory(directory);
+    syncPath(directory);
   } catch (error) {
     throw new ParleyError('STORAGE_FAILED', 'the approval cannot be written', {}, error);
   }

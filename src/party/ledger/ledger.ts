@@ -17,6 +17,7 @@ import { add, compare, formatRational, parseRational, ZERO } from '../../core/ra
 import { canonicalJson } from '../../policy/index.ts';
 import { parseEntry } from './entry.ts';
 import type { Entry, EntryBody } from './entry.ts';
+import { syncPath } from '../durable.ts';
 import { takeLock } from '../lock.ts';
 
 /** What a node may spend; exact rationals from the signed policy. Null when the room has no DP. */
@@ -97,7 +98,7 @@ export class Ledger {
       const stats: Stats = fstatSync(fd);
       if (stats.size === 0) {
         ledger.#append({ kind: 'open', ...owner });
-        syncDirectory(directory);
+        syncPath(directory);
       } else {
         ledger.#replay(readFileSync(join(directory, 'ledger.jsonl')), owner);
       }
@@ -281,14 +282,5 @@ function expectWithin(total: Rational, budget: Rational, path: string): void {
 function expectOwner(entry: Entry, owner: { readonly room: string; readonly party: string }): void {
   if (entry.kind !== 'open' || entry.room !== owner.room || entry.party !== owner.party) {
     throw new ParleyError('LEDGER_CORRUPT', 'the ledger belongs to another room or party');
-  }
-}
-
-function syncDirectory(directory: string): void {
-  const fd = openSync(directory, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { ParleyError } from '../../core/errors.ts';
 import { canonicalJson } from '../../policy/index.ts';
+import { syncPath } from '../durable.ts';
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 const lineSchema = z.strictObject({
@@ -66,7 +67,7 @@ export class Journal {
       journal.#replay(text, owner);
       if (journal.#seq === 0) {
         journal.#write({ kind: 'open', ...owner });
-        syncFolder(dirname(path));
+        syncPath(dirname(path));
       }
     } catch (error) {
       closeSync(fd);
@@ -152,15 +153,6 @@ export class Journal {
 
 export function usedError(): ParleyError {
   return new ParleyError('STOCK_USED', 'this stock has been used before and is never used again');
-}
-
-export function syncFolder(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function corrupt(message: string, cause?: unknown): ParleyError {

@@ -19,8 +19,9 @@ import { asParleyError, ParleyError } from '../../core/errors.ts';
 import { reveal, type Redacted } from '../../core/redacted.ts';
 import { systemRng } from '../../core/rng.ts';
 import { canonicalJson } from '../../policy/index.ts';
+import { syncPath } from '../durable.ts';
 import { takeLock } from '../lock.ts';
-import { Journal, syncFolder, usedError } from './journal.ts';
+import { Journal, usedError } from './journal.ts';
 import { batchBytes, metaSchema, type BatchMeta } from './meta.ts';
 import type { SealedFile } from './sealed.ts';
 
@@ -153,12 +154,12 @@ export class Stock {
       keep: () => {
         storing(() => {
           writeDurably(join(folder, 'meta.json'), canonicalJson(meta));
-          syncFolder(folder);
-          syncFolder(this.#o.directory);
+          syncPath(folder);
+          syncPath(this.#o.directory);
           // The batch exists from here on.
           writeDurably(join(folder, 'secret.tmp'), secret);
           renameSync(join(folder, 'secret.tmp'), join(folder, 'secret'));
-          syncFolder(folder);
+          syncPath(folder);
         });
         wipe(secret);
         this.#drafts.delete(batch);
@@ -301,5 +302,5 @@ function eraseFile(path: string): void {
     closeSync(fd);
   }
   unlinkSync(path);
-  syncFolder(join(path, '..'));
+  syncPath(join(path, '..'));
 }

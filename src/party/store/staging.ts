@@ -1,19 +1,11 @@
 import type { DuckDBAppender } from '@duckdb/node-api';
 import { createHash } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { toHex } from '../../core/bytes.ts';
 import { ParleyError } from '../../core/errors.ts';
 import { digestOf } from '../../policy/canonical.ts';
+import { syncPath } from '../durable.ts';
 import { makeChunk, readDoubles, visitBlobs, visitChunks } from './chunks.ts';
 import { guarded, openDatabase, readStrings } from './database.ts';
 import type { Database } from './database.ts';
@@ -55,12 +47,6 @@ const spillOf = (path: string): string => `${path}.spill`;
 function removeFile(path: string): void {
   for (const file of [path, `${path}.wal`]) rmSync(file, { force: true });
   rmSync(spillOf(path), { force: true, recursive: true });
-}
-
-function syncPath(path: string): void {
-  const fd = openSync(path, 'r');
-  fsyncSync(fd);
-  closeSync(fd);
 }
 
 /** Copies every other table of the attached old store; @returns the id for the new table. */

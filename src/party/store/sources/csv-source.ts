@@ -72,8 +72,7 @@ export async function csvColumns(file: string, limits: ImportLimits): Promise<re
     },
     onBad,
   );
-  await readBlocks({ file, onProgress: undefined }, READ_BYTES, (block, last) => {
-    if (names.length === 0) scanner.push(block, last);
-  });
+  const push = (block: Uint8Array, last: boolean): void => scanner.push(block, last);
+  await readBlocks({ file, onProgress: undefined }, READ_BYTES, push, () => names.length > 0);
   return names;
 }

@@ -89,9 +89,8 @@ export async function jsonColumns(file: string, limits: ImportLimits): Promise<r
     },
     onProblem: () => undefined,
   });
-  await readBlocks({ file, onProgress: undefined }, READ_BYTES, (block, last) => {
-    if (left > 0) objects.push(block, last);
-  });
+  const push = (block: Uint8Array, last: boolean): void => objects.push(block, last);
+  await readBlocks({ file, onProgress: undefined }, READ_BYTES, push, () => left <= 0);
   return [...names];
 }
 

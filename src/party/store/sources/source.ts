@@ -72,13 +72,15 @@ export async function openFile(
 }
 
 /**
- * Pushes a text file through `push`, a block at a time; the last, empty block says the end.
+ * Pushes a text file through `push`, a block at a time; the last, empty block says the end. Reading
+ * ends early once `enough` says so.
  * @throws ParleyError FILE_NOT_FOUND; DATA_BAD_FILE for an empty, unreadable or UTF-16 file.
  */
 export async function readBlocks(
   { file, onProgress }: Pick<SourceRequest, 'file' | 'onProgress'>,
   blockBytes: number,
   push: (block: Uint8Array, last: boolean) => void,
+  enough: () => boolean = () => false,
 ): Promise<void> {
   const { handle, bytes } = await openFile(file);
   const block = new Uint8Array(blockBytes);
@@ -92,7 +94,7 @@ export async function readBlocks(
       push(block.subarray(0, bytesRead), bytesRead === 0);
       done += bytesRead;
       onProgress?.({ stage: 'import.read', done, total: Math.max(bytes, done) });
-      if (bytesRead === 0) return;
+      if (bytesRead === 0 || enough()) return;
     }
   } finally {
     await handle.close();
