@@ -27,5 +27,5 @@ export const BLOCKS_MAX = HASHES_PER_KEY / (2 * KAPPA);
 /** AGREEMENT. Fewest bit triples made at once, so that short calls do not pay a chunk each. */
 export const TRIPLES_MIN = 1 << 14;
 
-/** LOCAL. Base OTs computed per turn of the event loop; a few milliseconds each. */
-export const BASE_OTS_PER_TURN = 4;
+/** LOCAL. Base OTs computed per turn of the event loop, some 4 ms; whole vectors of four elements. */
+export const BASE_OTS_PER_TURN = 32;

@@ -1,8 +1,21 @@
 // Bytes to limbs and back, one element at a time. `fe` below is the address of limbs 0 and 1 of the
 // element: its lane of value 0 of a vector.
+import { FE } from './field';
 
 const LOW52: u64 = 0xfffffffffffff;
 const LOW47: u64 = 0x7fffffffffff;
+
+/** Element vectors that hold `n` elements. */
+@inline
+export function vectors(n: usize): usize {
+  return (n + 3) >> 2;
+}
+
+/** Address of limbs 0 and 1 of element i. */
+@inline
+export function lane(a: usize, i: usize): usize {
+  return a + (i >> 2) * FE + ((i & 3) << 2);
+}
 
 /** 13 bits of a little-endian number of 64-bit words, from bit `at`; reads the word after, too. */
 @inline

@@ -357,8 +357,8 @@ function smallColumn(k: i32, a: usize, b: usize, factor: v128): void {
 }
 
 /**
- * out = a + factor b, reduced, with a b that `spread` has laid out; a is reduced and b may be a
- * sum; 0 <= factor < 2^17, a constant. No column reaches 9730 (2^13 + 2^4) + 2^14, and column 0
+ * out = a + factor b, reduced, with a b that `spread` has laid out; a and b may be sums; 0 <=
+ * factor < 2^17, a constant. No column reaches 9730 (2^13 + 2^4) + 2^14, and column 0
  * with the last folded in 2^28.
  */
 export function smallMulSpread(out: usize, a: usize, b: usize, factor: i32): void {

@@ -1,9 +1,13 @@
-import { isCanonical, masksOf, readPoint, readWide, write } from './codec';
+import { isCanonical, lane, masksOf, readPoint, readWide, vectors, write } from './codec';
 import { FE, forget, mul, smallMulSpread, spread, square } from './field';
 import { ladder, LADDER } from './ladder';
 import { add, constant, copy, select, sub } from './linear';
 import { invertMany, legendre } from './power';
 import { BLOCK, compress, initial, SCHEDULE } from './sha512';
+
+export {
+  addPoints, decodePoints, encodePoints, mapPoints, multiplyEach, pointBytes, pointScratchBytes,
+} from './points';
 
 export const heapBase: usize = __heap_base;
 
@@ -46,18 +50,6 @@ export function hashEach(
     for (let w: usize = 0; w < 64; w += 8) store<u64>(digest + w, bswap(load<u64>(own + w)));
     memory.copy(out + i * outBytes, digest, outBytes);
   }
-}
-
-/** Element vectors that hold `n` elements. */
-@inline
-function vectors(n: usize): usize {
-  return (n + 3) >> 2;
-}
-
-/** Address of limbs 0 and 1 of element i. */
-@inline
-function lane(a: usize, i: usize): usize {
-  return a + (i >> 2) * FE + ((i & 3) << 2);
 }
 
 /** out = x^3 + J x^2 + x, reduced; x is reduced and not out. */

@@ -53,6 +53,14 @@ export function legendre(out: usize, z: usize, scratch: usize): void {
   mul(out, power, six);
 }
 
+/** out = z^((p - 5) / 8) = z^(2^252 - 3) = z^((2^250 - 1) 4 + 1). `scratch` is 4 FE. */
+export function power252(out: usize, z: usize, scratch: usize): void {
+  const power = scratch + 2 * FE, unused = scratch + 3 * FE;
+  chain(power, unused, z, scratch);
+  squareTimes(power, power, 2);
+  mul(out, power, z);
+}
+
 /**
  * Inverts `n` non-zero element vectors at `a` in place with one inversion (Montgomery's trick:
  * three products an element). `partial` is n FE, `scratch` 6 FE.
