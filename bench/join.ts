@@ -1,6 +1,7 @@
 // The join from raw identifiers to shared match bits, base OTs included; half of each side's ids are
 // on both.
 import { systemRng } from '../src/core/rng.ts';
+import { helpersOf } from '../src/party/run/helpers.ts';
 import { hashIdentifiers } from '../src/party/store/identifiers.ts';
 import { createTripleSource, extendOts, setUpOts } from '../src/protocols/ot/index.ts';
 import { createEcdhOprf, createKkrtOprf, runPivot, runSender } from '../src/protocols/psi/index.ts';
@@ -17,9 +18,12 @@ export const task: Task = {
   n: [1000, 10_000, 100_000],
   k: [2],
   runs: 3,
+  // Threads of each party beside its own, for the curve work of ECDH.
+  extras: { helpers: ['1'] },
+  inLockstep: { helpers: '0' },
   // Beyond this ECDH is minutes of exponentiations.
   skip: ({ case: kind, n }) => kind === 'ecdh' && n > 20_000,
-  async open(end, { case: kind, k, n }) {
+  async open(end, { case: kind, extra, k, n }) {
     const party = end.party === 0 ? 0 : 1;
     const channel = peerChannel(end);
     const raw = Array.from({ length: n }, (_, i) => `person${i + (party * n) / 2}@example.com`);
@@ -45,7 +49,8 @@ export const task: Task = {
         rng,
       });
       const options = { session: SESSION, pair };
-      const oprf = kind === 'kkrt' ? createKkrtOprf(options) : createEcdhOprf(options);
+      const ecdh = { ...options, helpers: helpersOf(Number(extra['helpers'])) };
+      const oprf = kind === 'kkrt' ? createKkrtOprf(options) : createEcdhOprf(ecdh);
       const seed = new Uint8Array(16).fill(2);
       const context = { sharing, channel: root.sub('psi'), oprf, seed, rng };
       const params = { pivotCapacity: n, senderCapacity: n, xorBytes: 0, ringLanes: 0 };

@@ -109,7 +109,8 @@ export async function benchTask(task: Task, url: string): Promise<void> {
 }
 
 /** One run of all parties in this thread, checked too. */
-export async function countRounds(task: Task, params: Params): Promise<number> {
+export async function countRounds(task: Task, line: Params): Promise<number> {
+  const params = { ...line, extra: { ...line.extra, ...task.inLockstep } };
   const step = createLockstep(params.parties);
   const { outputs: works } = await step.run((party) => {
     const channels = step.ends[party]!;

@@ -54,6 +54,8 @@ export interface Task {
   readonly runs?: number;
   /** Further flags, each with the list of its default values. */
   readonly extras?: Readonly<Record<string, readonly string[]>>;
+  /** Extras of the run that counts rounds, which sees the turns of one thread only. */
+  readonly inLockstep?: Readonly<Record<string, string>>;
   /** Leaves out combinations that make no sense or take minutes. */
   readonly skip?: (params: Params) => boolean;
   /** Set-up of one party, outside the timer. @returns what is timed; called several times. */

@@ -5,7 +5,8 @@ import { expect } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import type { Rng } from '../../core/rng.ts';
 import { createEcdhOprf, createKkrtOprf, runPivot, runSender } from '../../protocols/psi/index.ts';
-import type { JoinContext, JoinShares, Oprf, PivotOutput } from '../../protocols/psi/index.ts';
+import type { Helper, JoinContext, JoinShares, Oprf } from '../../protocols/psi/index.ts';
+import type { PivotOutput } from '../../protocols/psi/index.ts';
 import { addRing } from '../../protocols/sharing/index.ts';
 import { otWith } from '../../protocols/sharing/types.ts';
 import type { Sharing } from '../../protocols/sharing/types.ts';
@@ -36,6 +37,8 @@ export interface ShardOptions {
   readonly sessionId: Uint8Array;
   readonly rng: Rng;
   readonly onProgress: OnProgress;
+  /** Threads beside this one for the curve work of an ECDH join; none when left out. */
+  readonly helpers?: readonly Helper[];
 }
 
 /** Bytes of a share of all totals: 8 per measure and group. */
@@ -147,22 +150,23 @@ function shardShape(plan: Plan): Shape {
 
 /** How the join between the pivot and one sender is run, at either end. */
 function contextWith(options: ShardOptions, seed: Uint8Array, sender: Side): JoinContext {
-  const { plan, side, mesh, channels, sessionId, rng, onProgress } = options;
+  const { side, mesh, channels, rng, onProgress } = options;
   const peer = side === 0 ? sender : 0;
   const [sharing, channel] = [mesh.pairs[peer], channels[peer]];
   expect(sharing != null && channel != null, 'the pivot has gates with every sender');
   return {
     sharing,
     channel: channel.sub('psi'),
-    oprf: oprfOf(plan, sharing, sessionId, onProgress),
+    oprf: oprfOf(options, sharing),
     seed,
     rng,
     onProgress,
   };
 }
 
-function oprfOf(plan: Plan, sharing: Sharing, session: Uint8Array, onProgress: OnProgress): Oprf {
-  if (plan.join.oprf === 'ecdh') return createEcdhOprf({ session, onProgress });
+function oprfOf(options: ShardOptions, sharing: Sharing): Oprf {
+  const { plan, sessionId: session, helpers = [], onProgress } = options;
+  if (plan.join.oprf === 'ecdh') return createEcdhOprf({ session, helpers, onProgress });
   return createKkrtOprf({ session, pair: otWith(sharing, 1 - sharing.party), onProgress });
 }
 

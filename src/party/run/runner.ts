@@ -162,8 +162,14 @@ async function runShardTask(
   const table = dealt.table(shard);
   const lane = { plan, side, seeds, sessionId: epochId, peers, progress };
   const moved = [...peers.flatMap((peer) => peer?.port ?? []), progress, ...movedBuffers(table)];
-  const task = { ...lane, kind: 'shard', table, stock } as const;
+  const helpers = helpersPerShard(pool.workers, dealt.shards);
+  const task = { ...lane, kind: 'shard', table, stock, helpers } as const;
   return (await pool.run(task, moved, { signal })) as Uint8Array;
+}
+
+/** Threads left for each shard in flight, when there are fewer shards than workers. */
+function helpersPerShard(workers: number, shards: number): number {
+  return Math.floor(workers / Math.min(workers, shards)) - 1;
 }
 
 async function runFinish(

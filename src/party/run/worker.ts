@@ -12,6 +12,7 @@ import type { LocalTable, OutputShare } from '../../engine/types.ts';
 import type { Plan, Side } from '../../sql/index.ts';
 import { makeLaneFile, takeLaneFile, type LaneFile } from '../stock/lane-file.ts';
 import type { SealedFile } from '../stock/sealed.ts';
+import { helpersOf } from './helpers.ts';
 import { portChannel } from './port-channel.ts';
 
 /** The way to one other party from inside a worker. */
@@ -44,7 +45,13 @@ export type WorkerTask =
       readonly k: 2 | 4;
       readonly sessionId: Uint8Array;
     }
-  | (LaneTask & { readonly kind: 'shard'; readonly table: LocalTable; readonly stock: StockTask })
+  | (LaneTask & {
+      readonly kind: 'shard';
+      readonly table: LocalTable;
+      readonly stock: StockTask;
+      /** Threads that may help this one; used by the ECDH join. */
+      readonly helpers: number;
+    })
   | {
       readonly kind: 'demand';
       readonly plan: Plan;
@@ -113,7 +120,8 @@ async function run(
   }
   const lane = openLane(task, task.stock);
   if (task.kind === 'finish') return finishRun({ ...task, ...lane, onProgress });
-  return runShard({ ...task, ...lane, rng: systemRng, onProgress });
+  const helpers = helpersOf(task.plan.join.oprf === 'ecdh' ? task.helpers : 0);
+  return runShard({ ...task, ...lane, helpers, rng: systemRng, onProgress });
 }
 
 function closePorts(task: WorkerTask): void {

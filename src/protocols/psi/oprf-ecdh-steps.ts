@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
 import { concat, equalBytes, u32be, utf8 } from '../../core/bytes.ts';
 import { expect, ParleyError } from '../../core/errors.ts';
-import type { Redacted } from '../../core/redacted.ts';
-import { countOnCurve, ELEMENT_BYTES, sha512Each } from '../../kernels/curve25519/index.ts';
+import { ELEMENT_BYTES, sha512Each } from '../../kernels/curve25519/index.ts';
 import { encodeToCurve } from './hash-to-curve.ts';
 import { KEY_BYTES, POINT_BYTES } from './types.ts';
-import { x25519Each } from './x25519.ts';
 
 /** AGREEMENT. Points of one message: 32 KiB, some 40 ms of work, so that both ends overlap. */
 export const FRAME_POINTS = 1024;
@@ -47,28 +45,6 @@ export function sessionHashes(label: Uint8Array, path: string): SessionHashes {
       return sha512Each(points.length / POINT_BYTES, { prefix, a: items(points), b }, KEY_BYTES);
     },
   };
-}
-
-/**
- * Multiplies every u-coordinate by one scalar.
- * @throws what `onLowOrder` makes, at a point of low order.
- */
-export function multiplyEach(
-  scalar: Redacted<Uint8Array>,
-  elements: Uint8Array,
-  onLowOrder: () => ParleyError,
-): Uint8Array {
-  const { us, zeros } = x25519Each(scalar, elements);
-  if (zeros > 0) throw onLowOrder();
-  return us;
-}
-
-/**
- * Looks at a whole received message: every value below p and on the curve.
- * @throws ParleyError PEER_BAD_ENCODING.
- */
-export function checkElements(elements: Uint8Array, step: string): void {
-  if (countOnCurve(elements) !== elements.length / ELEMENT_BYTES) throw badElement(step);
 }
 
 /** The peer sent something that is not an element of the group. */

@@ -1,28 +1,23 @@
 import { wipe } from '../../core/bytes.ts';
 import type { Channel } from '../../core/channel.ts';
-import { expect } from '../../core/errors.ts';
-import { breathe } from '../../core/progress.ts';
+import { expect, type ParleyError } from '../../core/errors.ts';
 import type { OnProgress } from '../../core/progress.ts';
 import { reveal } from '../../core/redacted.ts';
 import type { Redacted } from '../../core/redacted.ts';
 import type { Rng } from '../../core/rng.ts';
 import { ELEMENT_BYTES } from '../../kernels/curve25519/index.ts';
-import {
-  areDistinct,
-  badElement,
-  checkElements,
-  FRAME_POINTS,
-  multiplyEach,
-  ownLowOrder,
-  sessionHashes,
-} from './oprf-ecdh-steps.ts';
-import type { SessionHashes } from './oprf-ecdh-steps.ts';
+import { openDesk, type Helper } from './oprf-ecdh-desk.ts';
+import type { Slice } from './oprf-ecdh-slices.ts';
+import { areDistinct, badElement, FRAME_POINTS, ownLowOrder } from './oprf-ecdh-steps.ts';
 import { KEY_BYTES, POINT_BYTES } from './types.ts';
 import type { Oprf } from './types.ts';
 import { randomBlinding, randomScalar } from './x25519.ts';
 
-/** LOCAL. Points per event-loop turn: some 5 ms between two chances for sockets and timers. */
-const POINTS_PER_TURN = 128;
+/**
+ * LOCAL. Points of a slice, the work of one event-loop turn: some 5 ms between two chances for
+ * sockets and timers.
+ */
+const POINTS_PER_SLICE = 128;
 
 /**
  * AGREEMENT. Messages the receiver keeps ahead of the replies it has read. Two keep the sender
@@ -33,6 +28,8 @@ const FRAMES_AHEAD = 2;
 export interface EcdhOprfOptions {
   /** Bound into every hash together with the channel's path; equal at both ends. */
   readonly session?: Uint8Array;
+  /** Threads that take part in the curve work of this end; none when left out. */
+  readonly helpers?: readonly Helper[];
   /** Stage `join.oprf`; the unit is one scalar multiplication. */
   readonly onProgress?: OnProgress;
 }
@@ -48,20 +45,15 @@ export interface EcdhOprfOptions {
  * streamed in messages of FRAME_POINTS. Randomness: 32 bytes at each end.
  *
  * Errors of both halves: PEER_BAD_ENCODING for a value that is not canonical, is on the twist or
- * has low order; whatever the channel throws.
+ * has low order; whatever the channel and the helpers throw.
  */
 export function createEcdhOprf(options: EcdhOprfOptions = {}): Oprf {
-  const { session = new Uint8Array(0), onProgress } = options;
+  const { session = new Uint8Array(0), helpers = [], onProgress } = options;
+  const run = { session, helpers, onProgress };
   return {
     perBin: false,
-    receive(channel, points, rng) {
-      const hashes = sessionHashes(session, channel.path);
-      return receive(channel, points, rng, hashes, onProgress);
-    },
-    send(channel, receiverCount, points, _bins, rng) {
-      const hashes = sessionHashes(session, channel.path);
-      return send(channel, receiverCount, points, rng, hashes, onProgress);
-    },
+    receive: (channel, points, rng) => receive(channel, points, rng, run),
+    send: (channel, n, points, _bins, rng) => send(channel, n, points, rng, run),
   };
 }
 
@@ -72,40 +64,29 @@ async function receive(
   channel: Channel,
   points: Uint8Array,
   rng: Rng,
-  hashes: SessionHashes,
-  onProgress?: OnProgress,
+  run: Run,
 ): Promise<Uint8Array> {
   const n = countOf(points);
   expect(areDistinct(points), 'the points of an ECDH OPRF are distinct');
   const { blind, unblind } = randomBlinding(rng);
-  const meter = meterOf(2 * n, onProgress);
+  const bench = openBench(run, channel.path, 2 * n);
   const frames = framesOf(n);
   const keys = new Uint8Array(n * KEY_BYTES);
 
   // 1. R -> S: the u-coordinates of H1(x)^a, in R's order.
-  const ask = async (frame: Frame): Promise<void> => {
-    const blinded = new Uint8Array((frame.to - frame.from) * ELEMENT_BYTES);
-    await inTurns(frame.from, frame.to, meter, (from, to) => {
-      const own = hashes.toCurve(pointsIn(points, from, to));
-      blinded.set(multiplyEach(blind, own, ownLowOrder), (from - frame.from) * ELEMENT_BYTES);
-    });
-    await channel.send(`blinded.${frame.index}`, blinded);
+  const ask = async ({ from, to, index }: Frame): Promise<void> => {
+    const own = pointsIn(points, from, to);
+    const blinded = await bench.all('blind', blind, { points: own }, ownLowOrder);
+    await channel.send(`blinded.${index}`, blinded);
   };
 
   // 2. S -> R: those of H1(x)^ab, in the same order. R takes a off again.
-  const take = async (frame: Frame): Promise<void> => {
-    const step = `evaluated.${frame.index}`;
-    const reply = await channel.recv(step, (frame.to - frame.from) * ELEMENT_BYTES);
-    const where = `${channel.path}/${step}`;
-    checkElements(reply, where);
-    await inTurns(frame.from, frame.to, meter, (from, to) => {
-      const part = reply.subarray(
-        (from - frame.from) * ELEMENT_BYTES,
-        (to - frame.from) * ELEMENT_BYTES,
-      );
-      const elements = multiplyEach(unblind, part, () => badElement(where));
-      keys.set(hashes.toKeys(pointsIn(points, from, to), elements), from * KEY_BYTES);
-    });
+  const take = async ({ from, to, index }: Frame): Promise<void> => {
+    const step = `evaluated.${index}`;
+    const elements = await channel.recv(step, (to - from) * ELEMENT_BYTES);
+    const bad = (): ParleyError => badElement(`${channel.path}/${step}`);
+    const input = { points: pointsIn(points, from, to), elements };
+    keys.set(await bench.all('unblind', unblind, input, bad), from * KEY_BYTES);
   };
 
   try {
@@ -117,6 +98,7 @@ async function receive(
     for (const frame of frames.slice(-FRAMES_AHEAD)) await take(frame);
     return keys;
   } finally {
+    bench.close();
     wipe(reveal(blind), reveal(unblind));
   }
 }
@@ -126,61 +108,80 @@ async function send(
   receiverCount: number,
   points: Uint8Array,
   rng: Rng,
-  hashes: SessionHashes,
-  onProgress?: OnProgress,
+  run: Run,
 ): Promise<Uint8Array> {
-  const m = countOf(points);
   const key = randomScalar(rng);
-  const meter = meterOf(receiverCount + m, onProgress);
-  const keys = new Uint8Array(m * KEY_BYTES);
-  let done = 0;
-  const evaluateOwn = async (until: number): Promise<void> => {
-    const to = Math.min(m, until);
-    await inTurns(done, to, meter, (from, end) => {
-      const own = pointsIn(points, from, end);
-      const elements = multiplyEach(key, hashes.toCurve(own), ownLowOrder);
-      keys.set(hashes.toKeys(own, elements), from * KEY_BYTES);
-    });
-    done = to;
-  };
-
-  const answer = async (frame: Frame): Promise<void> => {
-    const step = `blinded.${frame.index}`;
-    const arriving = arrival(channel.recv(step, (frame.to - frame.from) * ELEMENT_BYTES));
-    // S's own points fill the time it would wait; the receiver's come first, as it waits for them.
-    while (!arriving.settled() && done < m) await evaluateOwn(done + POINTS_PER_TURN);
-    const blinded = await arriving.message;
-    await channel.send(
-      `evaluated.${frame.index}`,
-      await evaluate(key, blinded, meter, () => `${channel.path}/${step}`),
-    );
-  };
+  const bench = openBench(run, channel.path, receiverCount + countOf(points));
   try {
-    for (const frame of framesOf(receiverCount)) await answer(frame);
-    await evaluateOwn(m);
-    return keys;
+    // S's own points fill the time it would wait; the receiver's come first, as it waits for them.
+    const own = bench.all('own', key, { points }, ownLowOrder, 'later');
+    own.catch(() => undefined);
+    for (const { index, from, to } of framesOf(receiverCount)) {
+      const step = `blinded.${index}`;
+      const elements = await channel.recv(step, (to - from) * ELEMENT_BYTES);
+      const bad = (): ParleyError => badElement(`${channel.path}/${step}`);
+      const evaluated = await bench.all('evaluate', key, { elements }, bad);
+      await channel.send(`evaluated.${index}`, evaluated);
+    }
+    return await own;
   } finally {
+    bench.close();
     wipe(reveal(key));
   }
 }
 
-/** Raises one message of blinded elements to the key. @throws ParleyError PEER_BAD_ENCODING. */
-async function evaluate(
-  key: Redacted<Uint8Array>,
-  blinded: Uint8Array,
-  meter: Meter,
-  where: () => string,
-): Promise<Uint8Array> {
-  checkElements(blinded, where());
-  const out = new Uint8Array(blinded.length);
-  await inTurns(0, blinded.length / ELEMENT_BYTES, meter, (from, to) => {
-    const part = blinded.subarray(from * ELEMENT_BYTES, to * ELEMENT_BYTES);
-    out.set(
-      multiplyEach(key, part, () => badElement(where())),
-      from * ELEMENT_BYTES,
-    );
-  });
-  return out;
+/** What a run is bound to and done with, beside its points. */
+interface Run {
+  readonly session: Uint8Array;
+  readonly helpers: readonly Helper[];
+  readonly onProgress: OnProgress | undefined;
+}
+
+/** One run's curve work. */
+interface Bench {
+  /** One step for all of its points or elements, cut into slices. @throws `bad` where one is null. */
+  all(
+    kind: Slice['kind'],
+    scalar: Redacted<Uint8Array>,
+    input: { readonly points?: Uint8Array; readonly elements?: Uint8Array },
+    bad: () => ParleyError,
+    when?: 'now' | 'later',
+  ): Promise<Uint8Array>;
+  close(): void;
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** @param total - multiplications of the run. */
+function openBench({ session, helpers, onProgress }: Run, path: string, total: number): Bench {
+  const desk = openDesk(helpers);
+  let done = 0;
+  return {
+    async all(kind, scalar, { points = NOTHING, elements = NOTHING }, bad, when = 'now') {
+      const n = Math.max(countOf(points), elements.length / ELEMENT_BYTES);
+      const each = kind === 'unblind' || kind === 'own' ? KEY_BYTES : ELEMENT_BYTES;
+      const out = new Uint8Array(n * each);
+      const one = async (from: number, to: number): Promise<void> => {
+        const slice = {
+          ...{ kind, label: session, path, scalar: reveal(scalar) },
+          points: pointsIn(points, from, to),
+          elements: elements.subarray(from * ELEMENT_BYTES, to * ELEMENT_BYTES),
+        };
+        const result = await desk.give(slice, when === 'now');
+        if (result === null) throw bad();
+        out.set(result, from * each);
+        done += to - from;
+        onProgress?.({ stage: 'join.oprf', done, total });
+      };
+      const parts: Promise<void>[] = [];
+      for (let at = 0; at < n; at += POINTS_PER_SLICE) {
+        parts.push(one(at, Math.min(n, at + POINTS_PER_SLICE)));
+      }
+      await Promise.all(parts);
+      return out;
+    },
+    close: () => desk.close(),
+  };
 }
 
 /** Points `from` to `to` (exclusive) travel in message `index`. */
@@ -196,44 +197,6 @@ function framesOf(n: number): readonly Frame[] {
     from: index * FRAME_POINTS,
     to: Math.min(n, (index + 1) * FRAME_POINTS),
   }));
-}
-
-type Meter = (points: number) => void;
-
-function meterOf(total: number, onProgress: OnProgress | undefined): Meter {
-  let done = 0;
-  return (points) => {
-    done += points;
-    onProgress?.({ stage: 'join.oprf', done, total });
-  };
-}
-
-/** Runs `work` on slices of [from, to), one slice per event-loop turn. */
-async function inTurns(
-  from: number,
-  to: number,
-  meter: Meter,
-  work: (from: number, to: number) => void,
-): Promise<void> {
-  for (let at = from; at < to; at += POINTS_PER_TURN) {
-    const end = Math.min(to, at + POINTS_PER_TURN);
-    work(at, end);
-    meter(end - at);
-    await breathe();
-  }
-}
-
-/** A message on its way, and whether it is here. A refusal is thrown where it is awaited. */
-function arrival(message: Promise<Uint8Array>): {
-  readonly message: Promise<Uint8Array>;
-  readonly settled: () => boolean;
-} {
-  let settled = false;
-  const settle = (): void => {
-    settled = true;
-  };
-  message.then(settle, settle);
-  return { message, settled: () => settled };
 }
 
 function countOf(points: Uint8Array): number {
