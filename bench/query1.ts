@@ -2,14 +2,17 @@
 // loopback WebSockets, from submission to the verified answer. Import and start-up are not timed.
 // With `--net` each party reaches the coordinator over a link of half the RTT and the whole bandwidth,
 // so that from party to party the RTT is the net's.
+// Every process states its peak of resident memory: parties, coordinator, the analyst, who is this
+// process, and the one that makes the data and ends before the first run.
 // Throws when a released number lies further from the exact answer than the noise can explain.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openRoom, type Room } from '../src/cli/room.ts';
 import { clientOf } from '../src/cli/sandbox.ts';
 import type { QueryRecord } from '../src/records/index.ts';
+import { makeData, type Expected } from './kit/attribution-data.ts';
 import { parseNet } from './kit/net.ts';
 import { openReport } from './kit/report.ts';
 import { startShapedProxy, type ShapedProxy } from './kit/shaped-proxy.ts';
@@ -109,63 +112,6 @@ rules:
   size_disclosure: declared
 execution: { backends: [mpc], tee: null, links: ${flags.links} }
 `;
-
-interface Expected {
-  readonly users: number[];
-  readonly cents: number[];
-}
-
-/** Whether user u is in each further table with a row the query keeps. */
-const isGold = (u: number): boolean => u >= USERS / 4 && u < USERS + USERS / 4 && u % 2 === 0;
-const consents = (u: number): boolean => u >= USERS / 8 && u < USERS + USERS / 8 && u % 3 !== 0;
-
-/** Deterministic rows; half of each side's users are on both. */
-function makeData(dir: string): Expected {
-  const day = (n: number): string => `2025-10-${String(1 + (n % 28)).padStart(2, '0')}`;
-  const purchases = ['email,purchase_date,total_spent,category'];
-  const exposures = ['email,campaign_id,exposure_date'];
-  const users = Array.from({ length: CAMPAIGNS * CATEGORIES }, () => 0);
-  const cents = [...users];
-  for (let u = 0; u < USERS + USERS / 2; u += 1) {
-    const kept = (PARTIES < 3 || isGold(u)) && (PARTIES < 4 || consents(u));
-    const bought: [number, number][] = [];
-    for (let r = 0; r < ROWS_PER_USER && u < USERS; r += 1) {
-      const row: [number, number] = [(u * 7 + r * 11) % 28, (u * 37 + r * 101) % 50_000];
-      bought.push(row);
-      purchases.push(`u${u},${day(row[0])},${(row[1] / 100).toFixed(2)},k${u % CATEGORIES}`);
-    }
-    const seen = new Set<number>();
-    for (let r = 0; r < ROWS_PER_USER && u >= USERS / 2; r += 1) {
-      const [c, at] = [(u + r * 3) % CAMPAIGNS, (u * 5 + r * 13) % 28];
-      exposures.push(`u${u},${campaigns[c]!},${day(at)}`);
-      for (const [date, spent] of bought) {
-        if (at >= date || !kept) continue;
-        const group = c * CATEGORIES + (u % CATEGORIES);
-        cents[group]! += spent;
-        seen.add(group);
-      }
-    }
-    for (const c of seen) users[c]! += 1;
-  }
-  const range = (from: number, row: (u: number) => string): string[] =>
-    Array.from({ length: USERS }, (_, i) => `u${from + i},${row(from + i)}`);
-  const files: [string, string, string[]][] = [
-    ['shopgood', 'purchases', purchases],
-    ['newsnow', 'exposures', exposures],
-    [
-      'loyalty',
-      'members',
-      ['email,tier', ...range(USERS / 4, (u) => (u % 2 === 0 ? 'gold' : 'silver'))],
-    ],
-    ['panel', 'consents', ['email,consent', ...range(USERS / 8, (u) => `${u % 3 !== 0}`)]],
-  ];
-  for (const [party, table, lines] of files.slice(0, PARTIES)) {
-    mkdirSync(join(dir, 'data', party), { recursive: true });
-    writeFileSync(join(dir, 'data', party, `${table}.csv`), `${lines.join('\n')}\n`);
-  }
-  writeFileSync(join(dir, 'policy.yaml'), POLICY);
-  return { users, cents };
-}
 
 /** Peak resident memory of a process, MB, from the kernel's high-water mark. */
 function peakMb(pid: number): number {
@@ -311,7 +257,15 @@ function preparedFields(prepared: readonly PreparedRun[], liveMs: readonly numbe
 
 const report = openReport({ bench: 'query1', json: flags.json, out: flags.out });
 const dir = mkdtempSync(join(tmpdir(), 'parley-bench-'));
-const expected = makeData(dir);
+writeFileSync(join(dir, 'policy.yaml'), POLICY);
+const { expected, peakRssMb: generatorMb } = makeData({
+  dir,
+  users: USERS,
+  campaigns: CAMPAIGNS,
+  categories: CATEGORIES,
+  parties: PARTIES,
+  rowsPerUser: ROWS_PER_USER,
+});
 const proxies: ShapedProxy[] = [];
 const room = await openRoom({
   directory: dir,
@@ -339,6 +293,11 @@ try {
     throw new Error('the coordinator relayed bytes of direct links');
   }
   const round = (ms: number): number => Math.round(ms);
+  const peaks = {
+    ...Object.fromEntries(room.roles.map((role) => [role.name, peakMb(role.pid)])),
+    analyst: peakMb(process.pid),
+    data_generator: generatorMb,
+  };
   report.line({
     users_per_party: USERS,
     parties: PARTIES,
@@ -362,10 +321,9 @@ try {
     ),
     main_thread: Object.fromEntries(room.roles.map(({ name, pid }) => [name, mainThread(pid)])),
     ...preparedFields(prepared, times),
-    peak_rss_mb: {
-      ...Object.fromEntries(room.roles.map((role) => [role.name, peakMb(role.pid)])),
-      analyst: peakMb(process.pid),
-    },
+    // Of the process that had most, then of each.
+    peak_rss_mb_max: Math.max(...Object.values(peaks)),
+    peak_rss_mb: peaks,
   });
 } finally {
   await room.close();
