@@ -152,7 +152,7 @@ function summaryText(s: ImportSummary, dryRun: boolean): string {
         `${n(s.rowsOverBound)} rows take part in no query`,
     );
   }
-  lines.push(`  dataset ${s.datasetDigest}`, `  ${(s.durationMs / 1000).toFixed(1)} s`);
+  lines.push(`  commitment ${s.commitment}`, `  ${(s.durationMs / 1000).toFixed(1)} s`);
   return lines.join('\n');
 }
 

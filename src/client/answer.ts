@@ -1,4 +1,5 @@
 import type { SignedReceipt } from '../records/index.ts';
+import type { MpcBundle } from './receipt/bundle.ts';
 import type { ColumnTypeName, Plan } from '../sql/plan.ts';
 
 /** Where the true value lies at the plan's confidence level; decimal text in the column's units. */
@@ -63,4 +64,6 @@ export interface Answer extends AnswerTable {
   /** The least any party's signed receipt leaves of the room's budget; null when there is none. */
   readonly budgetLeft: { readonly epsilon: string; readonly delta: string } | null;
   readonly receipts: readonly SignedReceipt[];
+  /** Everything that proves the answer to others; `formatBundle` writes it as `receipt.json`. */
+  readonly bundle: MpcBundle;
 }

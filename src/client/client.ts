@@ -1,4 +1,4 @@
-import { toBase64Url, fromUtf8 } from '../core/bytes.ts';
+import { toBase64Url, fromUtf8, wipe } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
 import { systemRng } from '../core/rng.ts';
 import { canonicalJson, packetOf, verifyPacket, type AnalystKeys } from '../policy/index.ts';
@@ -11,7 +11,6 @@ import {
   roomSchema,
   SHARE_BYTES_MAX,
   signSubmission,
-  submissionDigest,
   type QueryRecord,
   type RoomDocument,
   type SignedSubmission,
@@ -22,8 +21,10 @@ import type { Answer } from './answer.ts';
 import { budgetLeft } from './budget.ts';
 import { decodeAnswer, shareBytes } from './decode.ts';
 import { requestJson, type Fetch } from './http.ts';
-import { releaseOf } from './release.ts';
-import { openAnswer, verifyRecord, type Expected } from './verify.ts';
+import { answerDocumentOf, openingDocument, type MpcBundle } from './receipt/bundle.ts';
+import { deriveExpected, type Derived } from './receipt/derive.ts';
+import { addShares } from './receipt/shares.ts';
+import { openShares, verifyRecord } from './verify.ts';
 
 export interface ClientOptions {
   /** Address of the coordinator, such as `http://127.0.0.1:8080`. */
@@ -297,31 +298,41 @@ async function answerQuery(
 ): Promise<Answer> {
   // Everything expected is derived before the coordinator is asked; a refusal costs no request.
   const { policy, digest } = session;
-  const plan = planQuery(policy, digest, sql, { epsilon: options.epsilon ?? null });
-  expectFits(plan);
-  const release = releaseOf(plan);
+  expectFits(planQuery(policy, digest, sql, { epsilon: options.epsilon ?? null }));
   const submission = submissionOf(session, sql, options);
-  const expected: Expected = {
-    policy,
-    policyDigest: digest,
-    queryId: submission.document.query_id,
-    submissionDigest: submissionDigest(submission.document),
-    plan,
-    planDigest: planDigest(plan),
-    noise: release.noise,
-  };
+  const expected = deriveExpected(policy, digest, submission.document);
   const { signal } = options;
   const first = await whileAway(() => send(session, submission, signal), signal, AWAY_MS_MAX);
   const record = isTerminal(first) ? first : await waitFor(session, expected.queryId, options);
   if (record.state !== 'answered') throw errorOf(record);
+  return answerOf(session, submission, record, expected);
+}
+
+/** Verifies an answered record, opens it, and keeps with the answer what proves it. */
+async function answerOf(
+  { policy, options }: Session,
+  submission: SignedSubmission,
+  record: QueryRecord,
+  expected: Derived,
+): Promise<Answer> {
   const verified = verifyRecord(record, expected);
-  const { open, cells } = await openAnswer(
-    verified,
-    expected,
-    session.options.keys.sealing.privateKey,
-  );
+  const openings = await openShares(verified, expected, options.keys.sealing.privateKey);
+  const { open, cells } = addShares(openings, verified, expected);
+  const { plan } = expected;
+  const table = decodeAnswer(plan, open, cells, expected.widths);
+  const bundle: MpcBundle = {
+    version: 1,
+    backend: 'mpc',
+    packet: options.packet,
+    submission,
+    gos: record.gos,
+    receipts: verified.receipts,
+    openings: openings.map(openingDocument),
+    answer: answerDocumentOf(table),
+  };
+  wipe(...openings.map(({ opening }) => opening));
   return {
-    ...decodeAnswer(plan, open, cells, release.widths),
+    ...table,
     queryId: expected.queryId,
     plan,
     planDigest: expected.planDigest,
@@ -330,6 +341,7 @@ async function answerQuery(
     deltaSpent: plan.privacy.differential?.delta ?? null,
     budgetLeft: budgetLeft(policy, verified.receipts),
     receipts: verified.receipts,
+    bundle,
   };
 }
 

@@ -6,7 +6,11 @@ export { decodeAnswer, shareBytes } from './decode.ts';
 export { answerDocument, formatCsv, formatJson, formatTable } from './format.ts';
 export { releaseOf } from './release.ts';
 export type { Release, Widths } from './release.ts';
-export { openAnswer, verifyRecord } from './verify.ts';
+export { bundleOf, BUNDLE_BYTES_MAX, formatBundle, parseBundle } from './receipt/bundle.ts';
+export type { Bundle, MpcBundle, TeeBundle } from './receipt/bundle.ts';
+export { verifyBundle } from './receipt/verify.ts';
+export type { Report, VerifyOptions } from './receipt/verify.ts';
+export { openShares, verifyRecord } from './verify.ts';
 export type { Expected, Verified } from './verify.ts';
 export type {
   Answer,

@@ -2,6 +2,7 @@ import { toHex } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
 import type { SignedGo } from '../records/index.ts';
 import { signGo, SUITE } from '../records/index.ts';
+import { datasetsOfSide } from './dataset.ts';
 import type { Heads } from './ledger/index.ts';
 import type { PartyContext } from './node.ts';
 import type { VettedQuery } from './vet.ts';
@@ -9,7 +10,7 @@ import { sessionOfGos } from './vet.ts';
 
 /** This party's consent to run a vetted query, or to prepare one, with the ledger as it then is. */
 export function signOwnGo(context: PartyContext, query: VettedQuery, heads: Heads): SignedGo {
-  const { policy, policyDigest, party, keys, rng } = context;
+  const { policy, policyDigest, party, keys, rng, dataset } = context;
   return signGo(
     {
       version: 1,
@@ -21,6 +22,7 @@ export function signOwnGo(context: PartyContext, query: VettedQuery, heads: Head
       party,
       ledger_before: heads.before,
       ledger_after: heads.after,
+      datasets: datasetsOfSide(query.plan.sides[query.side]!, dataset),
       suite: SUITE,
       nonce: toHex(rng(32)),
     },

@@ -3,6 +3,6 @@ export { Ledger } from './ledger/index.ts';
 export type { ListenAddress } from './links.ts';
 export { expectOwnKeys, startParty } from './node.ts';
 export type { PartyNode, PartyOptions } from './node.ts';
-export { SOFTWARE } from './session.ts';
+export { SOFTWARE } from './release.ts';
 export { describeFile, formatProblem, importTable, SOURCE_ENDINGS } from './store/index.ts';
 export type { DescribedFile, ImportProblem, ImportSummary } from './store/index.ts';

@@ -123,7 +123,7 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
       relay,
       direct,
       budget: budgetOf(policy),
-      dataset: datasetOf(policy, options.party, store),
+      dataset: commitmentsOf(policy, options.party, store),
       pool: openPool(QUERIES_MAX, options.workers),
       stock,
       rng: systemRng,
@@ -183,16 +183,16 @@ function budgetOf(policy: Policy): Budget | null {
   return { epsilon: parseDecimal(dp.epsilon_budget), delta: parseDecimal(dp.delta_budget) };
 }
 
-function datasetOf(policy: Policy, party: string, store: Store): (table: string) => string {
+function commitmentsOf(policy: Policy, party: string, store: Store): (table: string) => string {
   const tables = policy.parties.find((p) => p.name === party)?.tables ?? {};
   const salt = fromHex(policy.identifier_salt, 32);
-  const digests = new Map(
+  const commitments = new Map(
     Object.entries(tables).map(([name, table]) => [
       name,
-      store.table(name, table, salt).datasetDigest,
+      store.table(name, table, salt).commitment,
     ]),
   );
-  return (table) => digests.get(table) ?? '';
+  return (table) => commitments.get(table) ?? '';
 }
 
 function serve(context: PartyContext, restored: Restored): PartyNode {

@@ -75,7 +75,7 @@ async function restoreRun(context: PartyContext, record: RunRecord): Promise<Que
     );
   }
   if (answer !== null && shareDigest(answer.sealed) !== released) throw unfit();
-  return new QuerySession(context, query, { session, go, folder, answer });
+  return new QuerySession(context, query, { session, gos: record.gos, go, folder, answer });
 }
 
 /**

@@ -1,11 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { concat } from '../core/bytes.ts';
 import { asParleyError, expect, ParleyError, type ErrorCode } from '../core/errors.ts';
-import { formatRational } from '../core/rational.ts';
-import { noiseRecord } from '../dp/index.ts';
 import type { OutputShare } from '../engine/types.ts';
-import type { Json, SignedGo } from '../records/index.ts';
-import { sealShare, shareDigest, signReceipt } from '../records/index.ts';
+import type { SignedGo } from '../records/index.ts';
 import type { Link } from '../transport/index.ts';
 import { EPOCHS_MAX } from '../transport/index.ts';
 import type { AnswerReport } from './checkpoints/index.ts';
@@ -15,12 +11,10 @@ import { datasetOfSide } from './dataset.ts';
 import { bytesSent, openLinks, settingOf, type EpochOf } from './epoch.ts';
 import { runLocalStage } from './local/index.ts';
 import type { PartyContext } from './node.ts';
+import { releaseShare } from './release.ts';
 import { agreeOnAll, runShards, setUpAll, type RunKeep, type RunSetting } from './run/runner.ts';
 import { seedsOf, takeBatch, type TakenBatch } from './stock/index.ts';
 import type { VettedQuery } from './vet.ts';
-import { releaseRuleOf } from './vet.ts';
-
-export const SOFTWARE = 'parley/0.1.0';
 
 /** LOCAL. How long a finish goes on after a party was lost: what it needs may be here already. */
 const FINISH_GRACE_MS = 2_000;
@@ -43,6 +37,7 @@ export type SessionState =
 /** What a restarted node found of a run, checked again in full (resume.ts). */
 export interface RestoredRun {
   readonly session: string;
+  readonly gos: readonly SignedGo[];
   readonly go: SignedGo;
   readonly folder: RunFolder;
   readonly answer: AnswerReport | null;
@@ -61,6 +56,8 @@ export class QuerySession {
   #stop = new AbortController();
   #state: SessionState = 'vetted';
   #go: SignedGo | null = null;
+  /** Of all parties, once the run began. */
+  #gos: readonly SignedGo[] = [];
   #session = '';
   #epoch = -1;
   #folder: RunFolder | null = null;
@@ -71,6 +68,7 @@ export class QuerySession {
     this.query = query;
     if (restored === null) return;
     this.#go = restored.go;
+    this.#gos = restored.gos;
     this.#session = restored.session;
     this.#folder = restored.folder;
     this.#epoch = restored.folder.epoch;
@@ -125,6 +123,7 @@ export class QuerySession {
     const { shelf, dataset } = this.#context;
     const { submission, plan, planDigest, signed, side } = this.query;
     this.#session = sessionWith(this.#context, this.query, gos, own);
+    this.#gos = gos;
     // Said before anything takes time: an order to stop names the epoch it stops.
     this.#epoch = 0;
     const record = {
@@ -278,42 +277,10 @@ export class QuerySession {
   async #release(share: OutputShare, session: string): Promise<AnswerReport> {
     const [go, folder] = [this.#go, this.#folder];
     expect(go !== null && folder !== null, 'a run has its go and folder');
-    const { policy, policyDigest, party, keys, ledger } = this.#context;
-    const { submission, plan, calibration } = this.query;
-    const analyst = policy.analysts.find((a) => a.name === submission.analyst);
-    expect(analyst !== undefined, 'the submission was verified');
-    const names = {
-      room: policy.room,
-      policy_digest: policyDigest,
-      query_id: submission.query_id,
-      plan_digest: this.query.planDigest,
-      session,
-      party,
-    };
-    const bytes = concat([share.open, share.cells]);
-    const sealed = await sealShare(bytes, analyst.sealing_key, names);
-    bytes.fill(0);
-    share.cells.fill(0);
-    const digest = shareDigest(sealed);
-    ledger.commit(submission.query_id, digest);
-    const receipt = signReceipt(
-      {
-        version: 1,
-        ...names,
-        submission_digest: this.query.submissionDigest,
-        ledger_before: go.document.ledger_before,
-        ledger_after: go.document.ledger_after,
-        noise: noiseRecord(releaseRuleOf(plan), calibration) as unknown as Record<string, Json>,
-        share_digest: digest,
-        spent: {
-          epsilon: formatRational(ledger.spent.epsilon),
-          delta: formatRational(ledger.spent.delta),
-        },
-        software: SOFTWARE,
-      },
-      keys.identity.privateKey,
-    );
-    const answer = { type: 'answer', query_id: submission.query_id, receipt, sealed } as const;
+    const run = { session, gos: this.#gos, go };
+    const released = await releaseShare(this.#context, this.query, run, share);
+    const { query_id } = this.query.submission;
+    const answer = { type: 'answer', query_id, ...released } as const;
     await folder.saveAnswer(answer);
     return answer;
   }

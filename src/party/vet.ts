@@ -15,6 +15,8 @@ import { canonicalJson } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
 import type { SignedGo, SignedSubmission, Submission } from '../records/index.ts';
 import {
+  BOUNDS_BYTES_MAX,
+  datasetsOfGos,
   NOISE_BYTES_MAX,
   sessionOf,
   SHARE_BYTES_MAX,
@@ -23,7 +25,7 @@ import {
   verifySubmission,
 } from '../records/index.ts';
 import type { Plan, Side } from '../sql/index.ts';
-import { planDigest, planQuery } from '../sql/index.ts';
+import { boundsRecord, planDigest, planQuery, tablesOfSides } from '../sql/index.ts';
 import type { Permit, PermitContext } from './permit.ts';
 import { permitOf } from './permit.ts';
 
@@ -93,10 +95,11 @@ function expectRunnable(plan: Plan): void {
   }
 }
 
-/** A receipt states the noise of every measure. @throws ParleyError SQL_TOO_LARGE. */
+/** A receipt states noise and clamps of every measure. @throws ParleyError SQL_TOO_LARGE. */
 function expectReceiptFits(plan: Plan, calibration: Calibration): void {
   const noise = noiseRecord(releaseRuleOf(plan), calibration);
-  if (canonicalJson(noise).length <= NOISE_BYTES_MAX) return;
+  const bounds = canonicalJson(boundsRecord(plan)).length <= BOUNDS_BYTES_MAX;
+  if (bounds && canonicalJson(noise).length <= NOISE_BYTES_MAX) return;
   throw new ParleyError('SQL_TOO_LARGE', 'the query has more aggregates than a receipt states', {
     hint: 'ask for fewer aggregates at once',
   });
@@ -155,10 +158,12 @@ export function vetSubmission(
 /** The session that goes name for a vetted query. @throws ParleyError GO_INVALID. */
 export function sessionOfGos(query: VettedQuery, policy: Policy, gos: readonly SignedGo[]): string {
   const parties = query.plan.sides.map((side) => side.party);
-  return sessionOf(gos, policy, parties, {
+  const session = sessionOf(gos, policy, parties, {
     query_id: query.submission.query_id,
     plan_digest: query.planDigest,
     submission_digest: query.submissionDigest,
     suite: SUITE,
   });
+  datasetsOfGos(gos, tablesOfSides(query.plan));
+  return session;
 }

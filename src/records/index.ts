@@ -1,11 +1,31 @@
 /** The signed records of a query: submission, go, receipt, sealed share, query record. */
 export {
+  expectCommitted,
+  openingOf,
+  parseOpening,
+  shareCommitment,
+} from './commitment.ts';
+export type { ShareOpening } from './commitment.ts';
+export {
+  commitmentOf,
+  HASH_BYTES,
+  leafHasher,
+  nodeHasher,
+  TREE_HEIGHT,
+  verifyRowOpening,
+} from './dataset.ts';
+export type { RowOpening } from './dataset.ts';
+export {
+  BOUNDS_BYTES_MAX,
   NOISE_BYTES_MAX,
+  OPENING_BYTES_MAX,
   QUERY_RECORD_BYTES_MAX,
+  SALT_BYTES,
   SHARE_BYTES_MAX,
   SQL_BYTES_MAX,
 } from './limits.ts';
 export {
+  datasetsOfGos,
   sessionOf,
   signGo,
   signReceipt,
@@ -31,6 +51,7 @@ export { SUITE } from './suite.ts';
 export { openShare, sealShare, shareDigest } from './seal.ts';
 export type { SealContext } from './seal.ts';
 export type {
+  DatasetCommitment,
   Go,
   Json,
   QueryAnswer,

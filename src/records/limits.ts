@@ -7,6 +7,18 @@ export const SQL_BYTES_MAX = 64 * 1024;
  */
 export const SHARE_BYTES_MAX = 720 * 1024;
 
+/** AGREEMENT. Bytes of the salt of a share's commitment. */
+export const SALT_BYTES = 32;
+
+/** AGREEMENT. Longest plaintext of a sealed share: the opening of its commitment. */
+export const OPENING_BYTES_MAX = SALT_BYTES + SHARE_BYTES_MAX;
+
+/** AGREEMENT. Tables of one party that one plan reads. */
+export const DATASETS_MAX = 64;
+
+/** AGREEMENT. Longest bounds in a receipt, bytes of canonical JSON. */
+export const BOUNDS_BYTES_MAX = 12 * 1024;
+
 /** AGREEMENT. Longest noise record in a receipt, bytes of canonical JSON. */
 export const NOISE_BYTES_MAX = 32 * 1024;
 

@@ -5,6 +5,7 @@ import { policyDigest } from '../policy/packet.ts';
 import { signDocument, verifyDocument } from '../policy/signing.ts';
 import type { Policy } from '../policy/types.ts';
 import type {
+  DatasetCommitment,
   Go,
   Receipt,
   Signed,
@@ -102,6 +103,31 @@ export function verifyGo(signed: SignedGo, policy: Policy): Go {
 export function verifyReceipt(signed: SignedReceipt, policy: Policy): Receipt {
   expectSignedByParty(DOMAIN.receipt, 'RECEIPT_INVALID', signed, policy);
   return signed.document;
+}
+
+/**
+ * What each party of a plan states in its go as its data.
+ *
+ * @param sides - the tables each party reads, in the plan's order.
+ * @param gos - one of each party, checked by {@link sessionOf}.
+ * @throws ParleyError GO_INVALID naming the party, when its go names other tables.
+ */
+export function datasetsOfGos(
+  gos: readonly SignedGo[],
+  sides: readonly { readonly party: string; readonly tables: readonly string[] }[],
+): Readonly<Record<string, readonly DatasetCommitment[]>> {
+  const stated = sides.map(({ party, tables }) => {
+    const own = gos.find(({ document }) => document.party === party)?.document.datasets ?? [];
+    const named = own.length === tables.length && own.every((d, i) => d.table === tables[i]);
+    if (!named) {
+      throw new ParleyError('GO_INVALID', "a go does not name the plan's data", {
+        party,
+        path: 'datasets',
+      });
+    }
+    return [party, own] as const;
+  });
+  return Object.fromEntries(stated);
 }
 
 /** What the caller knows on its own about the run; each field given is compared with every go. */

@@ -2,8 +2,16 @@ import { z } from 'zod';
 import { isErrorCode, ParleyError, type ErrorCode, type ErrorDocument } from '../core/errors.ts';
 import { parseRational } from '../core/rational.ts';
 import { canonicalJson } from '../policy/canonical.ts';
-import { NOISE_BYTES_MAX, SHARE_BYTES_MAX, SQL_BYTES_MAX, TEXT_CHARS_MAX } from './limits.ts';
+import {
+  BOUNDS_BYTES_MAX,
+  DATASETS_MAX,
+  NOISE_BYTES_MAX,
+  OPENING_BYTES_MAX,
+  SQL_BYTES_MAX,
+  TEXT_CHARS_MAX,
+} from './limits.ts';
 import type {
+  DatasetCommitment,
   Go,
   Json,
   QueryRecord,
@@ -80,6 +88,11 @@ export const submissionSchema: z.ZodType<Submission> = z.strictObject({
   purpose: z.literal('prepare').exactOptional(),
 });
 
+const datasets: z.ZodType<readonly DatasetCommitment[]> = z
+  .array(z.strictObject({ table: z.string().min(1).max(63), commitment: digest }))
+  .min(1)
+  .max(DATASETS_MAX);
+
 export const goSchema: z.ZodType<Go> = z.strictObject({
   version,
   room: name,
@@ -90,21 +103,25 @@ export const goSchema: z.ZodType<Go> = z.strictObject({
   party: name,
   ledger_before: digest,
   ledger_after: digest,
+  datasets,
   suite: z.string().min(1).max(200),
   nonce: digest,
 });
 
-const noise = z.custom<Readonly<Record<string, Json>>>((value) => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  try {
-    return canonicalJson(value).length <= NOISE_BYTES_MAX;
-  } catch {
-    return false;
-  }
-}, 'expected a JSON object of at most 32 KiB');
+const jsonObject = (bytesMax: number): z.ZodType<Readonly<Record<string, Json>>> =>
+  z.custom<Readonly<Record<string, Json>>>((value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+    try {
+      return canonicalJson(value).length <= bytesMax;
+    } catch {
+      return false;
+    }
+  }, 'expected a JSON object within its limit');
+const amounts = z.strictObject({ epsilon: amount, delta: amount });
 
 export const receiptSchema: z.ZodType<Receipt> = z.strictObject({
   version,
+  backend: z.literal('mpc'),
   room: name,
   policy_digest: digest,
   query_id: queryId,
@@ -112,11 +129,18 @@ export const receiptSchema: z.ZodType<Receipt> = z.strictObject({
   submission_digest: digest,
   session: digest,
   party: name,
+  suite: z.string().min(1).max(200),
+  datasets: z
+    .record(name, datasets)
+    .refine((given) => Object.keys(given).length <= 8, 'more than 8 parties'),
   ledger_before: digest,
   ledger_after: digest,
-  noise,
+  noise: jsonObject(NOISE_BYTES_MAX),
+  bounds: jsonObject(BOUNDS_BYTES_MAX),
+  price: amounts,
   share_digest: digest,
-  spent: z.strictObject({ epsilon: amount, delta: amount }),
+  share_commitment: digest,
+  spent: amounts,
   software: z.string().min(1).max(100),
 });
 
@@ -125,7 +149,7 @@ export const sealedShareSchema: z.ZodType<SealedShare> = z.strictObject({
   party: name,
   enc: base64Url(32).length(43),
   // The tag of AES-256-GCM is 16 bytes.
-  ciphertext: base64Url(SHARE_BYTES_MAX + 16).min(22),
+  ciphertext: base64Url(OPENING_BYTES_MAX + 16).min(22),
 });
 
 export const signedSubmissionSchema: z.ZodType<SignedSubmission> = signed(submissionSchema);

@@ -6,7 +6,7 @@ import { expect, ParleyError } from '../core/errors.ts';
 import { Redacted, reveal } from '../core/redacted.ts';
 import { domainSeparated } from '../policy/canonical.ts';
 import { parsePublicKey } from '../policy/keys.ts';
-import { SHARE_BYTES_MAX } from './limits.ts';
+import { OPENING_BYTES_MAX } from './limits.ts';
 import type { SealedShare } from './types.ts';
 
 const DOMAIN = 'parley/sealed-share/v1';
@@ -47,14 +47,14 @@ function infoOf(context: SealContext): Uint8Array {
  * ephemeral key comes from the system CSPRNG.
  *
  * @param sealingKey - the analyst's `x25519:` key from the policy.
- * @param share - at most 720 KiB.
+ * @param share - at most 720 KiB and the 32 bytes of a salt.
  */
 export async function sealShare(
   share: Uint8Array,
   sealingKey: string,
   context: SealContext,
 ): Promise<SealedShare> {
-  expect(share.length <= SHARE_BYTES_MAX, 'an output share fits one sealed message');
+  expect(share.length <= OPENING_BYTES_MAX, 'an output share fits one sealed message');
   const suite = hpkeSuite();
   // The library's types say CryptoKey, a global that only DOM typings declare.
   const recipientPublicKey = (await suite.kem.deserializePublicKey(
@@ -72,7 +72,7 @@ export async function sealShare(
 function decode(sealed: SealedShare): { enc: Uint8Array; ciphertext: Uint8Array } {
   return {
     enc: fromBase64Url(sealed.enc, ENC_BYTES),
-    ciphertext: fromBase64Url(sealed.ciphertext, TAG_BYTES, SHARE_BYTES_MAX + TAG_BYTES),
+    ciphertext: fromBase64Url(sealed.ciphertext, TAG_BYTES, OPENING_BYTES_MAX + TAG_BYTES),
   };
 }
 

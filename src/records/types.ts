@@ -38,6 +38,13 @@ export interface Submission {
   readonly purpose?: 'prepare';
 }
 
+/** What a party states as the content of one of its tables; see dataset.ts. */
+export interface DatasetCommitment {
+  readonly table: string;
+  /** 64 hex characters: binding, and hiding everything, the number of rows too. */
+  readonly commitment: string;
+}
+
 /** A party's consent to run one plan for one submission, after it reserved the budget. */
 export interface Go {
   readonly version: 1;
@@ -50,6 +57,8 @@ export interface Go {
   /** Head of the party's ledger before and after the reservation, SHA-256 hex. */
   readonly ledger_before: string;
   readonly ledger_after: string;
+  /** Of the party's own tables that the plan reads, in the plan's order. */
+  readonly datasets: readonly DatasetCommitment[];
   /** Names every protocol and its parameters; parties with different suites do not run. */
   readonly suite: string;
   /** 32 fresh bytes, hex: makes every session new even for equal inputs. */
@@ -59,6 +68,8 @@ export interface Go {
 /** What a party did, beside its sealed share. Signed by the party. */
 export interface Receipt {
   readonly version: 1;
+  /** Receipts of enclaves are another form; see docs/tee.md. */
+  readonly backend: 'mpc';
   readonly room: string;
   readonly policy_digest: string;
   readonly query_id: string;
@@ -66,12 +77,22 @@ export interface Receipt {
   readonly submission_digest: string;
   readonly session: string;
   readonly party: string;
+  /** Names every protocol of the run and their versions, as in the goes. */
+  readonly suite: string;
+  /** The data of every party of the plan, as this party saw it in the goes. */
+  readonly datasets: { readonly [party: string]: readonly DatasetCommitment[] };
   readonly ledger_before: string;
   readonly ledger_after: string;
   /** Noise and threshold parameters the engine ran with; equal at all parties. */
   readonly noise: { readonly [key: string]: Json };
+  /** Contribution bounds and clamps that the sensitivities follow from; equal at all parties. */
+  readonly bounds: { readonly [key: string]: Json };
+  /** What the query costs, `num/den`; `0` without differential privacy. */
+  readonly price: { readonly epsilon: string; readonly delta: string };
   /** SHA-256 hex over the sealed share: `enc ‖ ciphertext`. */
   readonly share_digest: string;
+  /** Commitment to the share inside, which its opening proves; see commitment.ts. */
+  readonly share_commitment: string;
   /** What the party's ledger has spent in all, this query included; `num/den`. */
   readonly spent: { readonly epsilon: string; readonly delta: string };
   readonly software: string;
@@ -83,7 +104,7 @@ export interface SealedShare {
   readonly party: string;
   /** Encapsulated key, base64url of 32 bytes. */
   readonly enc: string;
-  /** base64url; the share and a 16-byte tag. */
+  /** base64url; the opening of the share's commitment (salt, then share) and a 16-byte tag. */
   readonly ciphertext: string;
 }
 

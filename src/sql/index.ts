@@ -7,8 +7,11 @@ export {
   guardsOfPlan,
   measureCells,
   releasedMeasures,
+  tablesOfSides,
 } from './shape.ts';
 export { evaluatePredicate, evaluateTerm, holds } from './terms.ts';
+export { boundsRecord } from './bounds-record.ts';
+export type { BoundsRecord } from './bounds-record.ts';
 export { daysOf, isoOf } from './calendar.ts';
 export { codeLiteral, columnRange } from './coding.ts';
 export type { CodedRange } from './coding.ts';

@@ -34,3 +34,11 @@ export function comparisonsIn(pair: PairPredicate | null): readonly PairComparis
   if (pair.kind === 'not') return comparisonsIn(pair.term);
   return pair.terms.flatMap(comparisonsIn);
 }
+
+/** The tables that each party of a plan reads, in the plan's order; by which it names its data. */
+export function tablesOfSides({ sides }: Pick<Plan, 'sides'>): readonly {
+  readonly party: string;
+  readonly tables: readonly string[];
+}[] {
+  return sides.map(({ party, table, joined }) => ({ party, tables: [table, ...joined] }));
+}

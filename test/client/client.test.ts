@@ -131,8 +131,8 @@ describe('an honest run', () => {
     expect(seen).toEqual([1, 2, 9]);
     expect(answer).toMatchObject({ queryId: ID, groupsSuppressed: 1 });
     expect(Number(answer.epsilonSpent)).toBe(1);
-    // 3 - 1/2 and 1e-6 - 5e-8, exactly.
-    expect(answer.budgetLeft).toEqual({ epsilon: '5/2', delta: '19/20000000' });
+    // 3 - 3/2 and 1e-6 - 15e-8, exactly.
+    expect(answer.budgetLeft).toEqual({ epsilon: '3/2', delta: '17/20000000' });
     const document = JSON.parse(formatJson(answer)) as Record<string, unknown>;
     expect(Object.keys(document)).toMatchInlineSnapshot(`
       [

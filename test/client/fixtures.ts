@@ -1,9 +1,13 @@
+import { createHash } from 'node:crypto';
 import { toHex } from '../../src/core/bytes.ts';
+import { priceOf } from '../../src/client/receipt/derive.ts';
 import { releaseOf, shareBytes } from '../../src/client/index.ts';
 import {
+  openingOf,
   SUITE,
   sealShare,
   sessionOf,
+  shareCommitment,
   shareDigest,
   signGo,
   signReceipt,
@@ -16,7 +20,7 @@ import {
   type SealedShare,
   type SignedSubmission,
 } from '../../src/records/index.ts';
-import { planDigest, planQuery, type Plan } from '../../src/sql/index.ts';
+import { boundsRecord, planDigest, planQuery, tablesOfSides, type Plan } from '../../src/sql/index.ts';
 import type { SampleRoom } from '../policy/samples.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 
@@ -27,6 +31,9 @@ export const QUERY_1 = `SELECT campaign_id, COUNT(DISTINCT hashed_email) AS conv
   WHERE exposure_date < purchase_date GROUP BY campaign_id`;
 export const QUERY_2 = `SELECT COUNT(DISTINCT hashed_email) AS overlap_count FROM joined_data
   WHERE total_spent > 100.00`;
+
+const SALT = new Uint8Array(32).fill(7);
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Switches noise off and opens every group. */
 export const OPEN = (yaml: string): string =>
@@ -60,6 +67,8 @@ export interface Lies {
   readonly of?: string;
   readonly sealed?: (context: SealContext) => SealContext;
   readonly share?: (share: Uint8Array) => Uint8Array;
+  /** What is sealed in place of what was committed to. */
+  readonly opening?: (opening: Uint8Array) => Uint8Array;
   readonly record?: (record: QueryRecord) => QueryRecord;
 }
 
@@ -104,6 +113,12 @@ export async function answeredRecord(
   const parties = plan.sides.map((side) => side.party);
   const lying = (party: string): Lies => (lies.of === undefined || lies.of === party ? lies : {});
   const keyOf = (party: string) => room.parties[party]!.identity.privateKey;
+  const datasets = Object.fromEntries(
+    tablesOfSides(plan).map((side) => [
+      side.party,
+      side.tables.map((table) => ({ table, commitment: hashOf(`${side.party}/${table}`) })),
+    ]),
+  );
   const rng = seededRng(`${document.query_id}/${document.sql}`);
   const gos = parties.map((party) => {
     const go: Go = {
@@ -111,6 +126,7 @@ export async function answeredRecord(
       party,
       ledger_before: toHex(rng(32)),
       ledger_after: toHex(rng(32)),
+      datasets: datasets[party]!,
       suite: SUITE,
       nonce: toHex(rng(32)),
     };
@@ -123,21 +139,29 @@ export async function answeredRecord(
     parties.map(async (party, i) => {
       const own = i === 0 ? mask : opened.map((byte, at) => byte ^ mask[at]!);
       const context: SealContext = { ...shared, session, party };
+      const opening = openingOf(lying(party).share?.(own) ?? own, () => SALT);
+      const share_commitment = shareCommitment(opening, context);
       const sealed = await sealedOnce(
-        lying(party).share?.(own) ?? own,
+        lying(party).opening?.(opening) ?? opening,
         room.ana.sealing.publicKey,
         lying(party).sealed?.(context) ?? context,
       );
       const go = gos[i]!.document;
       const receipt: Receipt = {
         ...shared,
+        backend: 'mpc',
         session,
         party,
+        suite: SUITE,
+        datasets,
         ledger_before: go.ledger_before,
         ledger_after: go.ledger_after,
         noise,
+        bounds: boundsRecord(plan) as unknown as { [key: string]: Json },
+        price: priceOf(plan),
         share_digest: shareDigest({ ...sealed, party }),
-        spent: { epsilon: '1/2', delta: '1/20000000' },
+        share_commitment,
+        spent: { epsilon: '3/2', delta: '3/20000000' },
         software: 'parley test',
       };
       return {

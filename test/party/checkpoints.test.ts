@@ -24,7 +24,7 @@ import { totalsBytes } from '../../src/engine/mpc/index.ts';
 import { openShelf, RunFolder, type AnswerReport } from '../../src/party/checkpoints/index.ts';
 import { folderNameOf } from '../../src/party/checkpoints/run-folder.ts';
 import { openBytes, SEAL_BYTES, sealBytes } from '../../src/party/checkpoints/sealed-file.ts';
-import { datasetOfSide } from '../../src/party/dataset.ts';
+import { datasetOfSide, datasetsOfSide } from '../../src/party/dataset.ts';
 import { Ledger } from '../../src/party/ledger/index.ts';
 import type { PartyContext } from '../../src/party/node.ts';
 import { restoreRuns, type Restored } from '../../src/party/resume.ts';
@@ -166,6 +166,7 @@ function agreed(asked = OF_ONE_TABLE, queryId = 'checkpoint-query-01') {
         party,
         ledger_before: heads.before,
         ledger_after: heads.after,
+        datasets: datasetsOfSide(plan.sides.find((s) => s.party === party)!, () => '88'.repeat(32)),
         suite: SUITE,
         nonce: '77'.repeat(32),
       },
@@ -214,11 +215,17 @@ function agreed(asked = OF_ONE_TABLE, queryId = 'checkpoint-query-01') {
     const receipt = signReceipt(
       {
         version: 1,
+        backend: 'mpc',
         ...context,
         submission_digest: query.submissionDigest,
+        suite: SUITE,
+        datasets: {},
         ledger_before: heads.before,
         ledger_after: heads.after,
         noise: {},
+        bounds: {},
+        price: { epsilon: '0', delta: '0' },
+        share_commitment: '99'.repeat(32),
         share_digest: shareDigest(sealed),
         spent: { epsilon: '0', delta: '0' },
         software: 'test',

@@ -8,13 +8,13 @@ import { fromHex, toBase64Url, toHex, utf8 } from '../../src/core/bytes.ts';
 import { Redacted } from '../../src/core/redacted.ts';
 import { parsePublicKey } from '../../src/policy/index.ts';
 import {
+  OPENING_BYTES_MAX,
   openShare,
   parseRecord,
   queryRecordSchema,
   sealedShareSchema,
   sealShare,
   sessionOf,
-  SHARE_BYTES_MAX,
   shareDigest,
   signedGoSchema,
   signedReceiptSchema,
@@ -62,6 +62,7 @@ function goOf(party: string, change: Partial<Go> = {}, signer = party): SignedGo
     party,
     ledger_before: hash('02'),
     ledger_after: hash('03'),
+    datasets: [{ table: 'purchases', commitment: hash('07') }],
     suite: 'parley-mpc-1',
     nonce: hash('04'),
     ...change,
@@ -73,6 +74,7 @@ const gos = PARTIES.map((party) => goOf(party));
 
 const receipt: Receipt = {
   version: 1,
+  backend: 'mpc',
   room: room.policy.room,
   policy_digest: room.digest,
   query_id: submission.query_id,
@@ -80,10 +82,15 @@ const receipt: Receipt = {
   submission_digest: submissionDigest(submission),
   session: hash('05'),
   party: 'shopgood',
+  suite: 'parley-mpc-1',
+  datasets: { shopgood: [{ table: 'purchases', commitment: hash('07') }] },
   ledger_before: hash('02'),
   ledger_after: hash('03'),
   noise: { mechanism: 'off' },
+  bounds: { max_partitions: null },
+  price: { epsilon: '0', delta: '0' },
   share_digest: hash('06'),
+  share_commitment: hash('08'),
   spent: { epsilon: '1/2', delta: '1/20000000' },
   software: 'parley 0.1.0',
 };
@@ -154,7 +161,7 @@ describe('session', () => {
     const session = sessionOf(gos, room.policy, PARTIES, expected);
     expect(sessionOf(gos.toReversed(), room.policy, PARTIES.toReversed())).toBe(session);
     expect(session).toMatchInlineSnapshot(
-      `"fa853e39fdcbd3686766950478154c1979a14547719034e85f02216baa363bf6"`,
+      `"594ed4a419ed4309ea4be93bcaee9669f036a1fb4ef3e7135ba918a8bbf61f10"`,
     );
   });
 
@@ -266,12 +273,12 @@ describe('sealed share', () => {
     expect(shareDigest(a)).not.toBe(shareDigest(b));
   });
 
-  it('takes 720 KiB and no more', async () => {
-    const sealed = await sealShare(new Uint8Array(SHARE_BYTES_MAX), publicKey, context);
+  it('takes 720 KiB and a salt, and no more', async () => {
+    const sealed = await sealShare(new Uint8Array(OPENING_BYTES_MAX), publicKey, context);
     expect(parseRecord(sealedShareSchema, sealed, 'share')).toEqual(sealed);
     expect(JSON.stringify(sealed).length).toBeLessThan(1024 * 1024 - 60 * 1024);
     await expect(
-      sealShare(new Uint8Array(SHARE_BYTES_MAX + 1), publicKey, context),
+      sealShare(new Uint8Array(OPENING_BYTES_MAX + 1), publicKey, context),
     ).rejects.toMatchObject({ code: 'INTERNAL' });
   });
 

@@ -111,6 +111,9 @@ export function agree(policy: Policy, sql: string): Agreed {
       ...{ version: 1, room, policy_digest, query_id, plan_digest, submission_digest, party },
       ledger_before: hex32(`${query_id} ${party} before`),
       ledger_after: hex32(`${query_id} ${party} after`),
+      datasets: plan.sides
+        .filter((side) => side.party === party)
+        .map(({ table }) => ({ table, commitment: hex32(`${party} ${table}`) })),
       suite: TEE_SUITE,
       nonce: Buffer.from(systemRng(32)).toString('hex'),
     };

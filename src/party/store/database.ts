@@ -3,7 +3,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { ParleyError } from '../../core/errors.ts';
 
 /** AGREEMENT. Version of the tables inside a store file. */
-export const STORE_VERSION = 1;
+export const STORE_VERSION = 2;
 
 /** One open DuckDB file. */
 export interface Database {

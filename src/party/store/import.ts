@@ -49,6 +49,11 @@ export interface ImportSummary {
   readonly rowsOverBound: number;
   /** Lower-case hex; equal for equal content under equal rules, whatever the file's row order. */
   readonly datasetDigest: string;
+  /**
+   * What goes and receipts state of the table: binding, and hiding rows and their number. Lower-case
+   * hex; equal for equal content as long as the store is kept.
+   */
+  readonly commitment: string;
   readonly durationMs: number;
 }
 
@@ -134,6 +139,7 @@ export async function importTable(options: ImportOptions): Promise<ImportSummary
       usersOverBound: staged.usersOverBound,
       rowsOverBound: staged.rowsOverBound,
       datasetDigest: staged.datasetDigest,
+      commitment: staged.commitment,
       durationMs: Math.round(performance.now() - started),
     };
   } finally {

@@ -1,17 +1,17 @@
 import type { DuckDBAppender } from '@duckdb/node-api';
-import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { toHex } from '../../core/bytes.ts';
+import { fromHex, toHex } from '../../core/bytes.ts';
 import { ParleyError } from '../../core/errors.ts';
-import { digestOf } from '../../policy/canonical.ts';
+import { Redacted, reveal } from '../../core/redacted.ts';
+import { systemRng } from '../../core/rng.ts';
 import { syncPath } from '../durable.ts';
-import { makeChunk, readDoubles, visitBlobs, visitChunks } from './chunks.ts';
+import { makeChunk } from './chunks.ts';
+import { commitTable, contentDigest } from './commitment.ts';
 import { guarded, openDatabase, readStrings } from './database.ts';
 import type { Database } from './database.ts';
 import type { TableLayout } from './layout.ts';
-import { CHUNK_ROWS } from './limits.ts';
-import { CATALOG_SQL, expectStoreVersion } from './store.ts';
+import { CATALOG_SQL, expectStoreVersion, SECRET_BYTES, tableNames } from './store.ts';
 
 /** What the finished table holds. */
 export interface StagedTable {
@@ -21,6 +21,7 @@ export interface StagedTable {
   readonly usersOverBound: number;
   readonly rowsOverBound: number;
   readonly datasetDigest: string;
+  readonly commitment: string;
 }
 
 /**
@@ -59,7 +60,7 @@ async function copyOthers(database: Database, table: string): Promise<number> {
     [table],
   );
   for (const [id] of others) {
-    for (const name of [`users_${id ?? ''}`, `rows_${id ?? ''}`]) {
+    for (const name of Object.values(tableNames(Number(id)))) {
       await connection.run(`CREATE TABLE ${name} AS FROM old.${name}`);
     }
     await connection.run(
@@ -67,6 +68,18 @@ async function copyOthers(database: Database, table: string): Promise<number> {
     );
   }
   return 1 + Math.max(-1, ...others.map(([id]) => Number(id)));
+}
+
+/** The old store's secret of a table, so that equal content keeps its commitment; else a new one. */
+async function secretOf(
+  { connection }: Database,
+  table: string,
+  old: boolean,
+): Promise<Redacted<Uint8Array>> {
+  const sql = 'SELECT secret FROM old.parley_tables WHERE name = ?';
+  const [kept] = old ? await readStrings(connection, sql, [table]) : [];
+  const [hex] = kept ?? [];
+  return new Redacted(hex === undefined ? systemRng(SECRET_BYTES) : fromHex(hex, SECRET_BYTES));
 }
 
 /** Sorts the staged rows by unit and row key into the two tables of the store. */
@@ -85,42 +98,11 @@ async function sortRows(database: Database, id: number, columns: number): Promis
       FROM staged JOIN users_${id} USING (unit) ORDER BY row_no;`);
 }
 
-/**
- * SHA-256 over the table's content in its sorted order, column by column, so that neither the
- * file's order nor DuckDB's chunks enter it.
- */
-async function digestTable(database: Database, id: number, layout: TableLayout): Promise<string> {
-  const { connection } = database;
-  const units = createHash('sha256');
-  await visitChunks(connection, `SELECT unit FROM users_${id} ORDER BY user_no`, (chunk) =>
-    visitBlobs(chunk, 0, (bytes) => units.update(bytes)),
-  );
-  const names = layout.columns.map((_, i) => `c${i}`);
-  const selected = [
-    'user_no::DOUBLE',
-    ...names.flatMap((c) => [`coalesce(${c}, 0)::DOUBLE`, `(${c} IS NOT NULL)::DOUBLE`]),
-  ];
-  const hashes = selected.map(() => createHash('sha256'));
-  const values = new Float64Array(CHUNK_ROWS);
-  const sql = `SELECT ${selected.join(', ')} FROM rows_${id} ORDER BY row_no`;
-  await visitChunks(connection, sql, (chunk) => {
-    hashes.forEach((hash, i) => {
-      readDoubles(chunk, i, values);
-      hash.update(new Uint8Array(values.buffer, 0, 8 * chunk.rowCount));
-    });
-  });
-  return digestOf('parley/dataset/v1', {
-    layout: layout.digest,
-    units: toHex(units.digest()),
-    columns: hashes.map((hash) => toHex(hash.digest())),
-  });
-}
-
 async function countRows(
   database: Database,
   id: number,
   maxRowsPerUser: number,
-): Promise<Omit<StagedTable, 'datasetDigest'>> {
+): Promise<Omit<StagedTable, 'datasetDigest' | 'commitment'>> {
   const over = `n > ${maxRowsPerUser}`;
   const [counts = []] = await readStrings(
     database.connection,
@@ -132,18 +114,35 @@ async function countRows(
   return { rows, users, usersOverBound, rowsOverBound };
 }
 
+async function commit(
+  { connection }: Database,
+  id: number,
+  layout: TableLayout,
+  secret: Redacted<Uint8Array>,
+): Promise<Pick<StagedTable, 'datasetDigest' | 'commitment'>> {
+  const columns = layout.columns.map((_, i) => `c${i}`);
+  const table = { table: layout.table, layout: layout.digest, columns, ...tableNames(id) };
+  const datasetDigest = await contentDigest(connection, table);
+  return { datasetDigest, commitment: await commitTable(connection, table, secret, datasetDigest) };
+}
+
 async function prepare(
   database: Database,
   layout: TableLayout,
   old: boolean,
-): Promise<{ readonly id: number; readonly appender: DuckDBAppender }> {
+): Promise<{
+  readonly id: number;
+  readonly secret: Redacted<Uint8Array>;
+  readonly appender: DuckDBAppender;
+}> {
   const { connection } = database;
   await connection.run(CATALOG_SQL);
   const id = old ? await copyOthers(database, layout.table) : 0;
+  const secret = await secretOf(database, layout.table, old);
   const columns = layout.columns.map((_, i) => `, c${i} DOUBLE`).join('');
   // A temporary table: it is in memory, and in the spill folder beyond that, but never in the store.
   await connection.run(`CREATE TEMP TABLE staged (unit BLOB, k0 DOUBLE, k1 DOUBLE ${columns})`);
-  return { id, appender: await connection.createAppender('staged', null, 'temp') };
+  return { id, secret, appender: await connection.createAppender('staged', null, 'temp') };
 }
 
 /**
@@ -174,7 +173,7 @@ export async function openStaging(
     const database = await openDatabase({ path, readOnly: false, memoryMb, spill, ...attach });
     open = database;
     chmodSync(path, 0o600);
-    const { id, appender } = await guarded('the store cannot be prepared', () =>
+    const { id, secret, appender } = await guarded('the store cannot be prepared', () =>
       prepare(database, layout, old),
     );
     return {
@@ -190,16 +189,15 @@ export async function openStaging(
           appender.closeSync();
           await sortRows(database, id, layout.columns.length);
           const counts = await countRows(database, id, maxRowsPerUser);
-          const datasetDigest = await digestTable(database, id, layout);
-          await database.connection.run('INSERT INTO parley_tables VALUES (?, ?, ?, ?, ?, ?)', [
-            id,
-            layout.table,
-            layout.digest,
-            counts.rows,
-            counts.users,
-            datasetDigest,
-          ]);
-          return { ...counts, datasetDigest };
+          const committed = await commit(database, id, layout, secret);
+          await database.connection.run(
+            'INSERT INTO parley_tables VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+            [
+              ...[id, layout.table, layout.digest, counts.rows, counts.users],
+              ...[committed.datasetDigest, committed.commitment, toHex(reveal(secret))],
+            ],
+          );
+          return { ...counts, ...committed };
         }),
       commit() {
         close();

@@ -1,7 +1,11 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { existsSync } from 'node:fs';
+import { fromHex } from '../../core/bytes.ts';
 import { ParleyError } from '../../core/errors.ts';
+import { Redacted } from '../../core/redacted.ts';
+import type { RowOpening } from '../../records/index.ts';
 import type { TablePolicy } from '../../policy/types.ts';
+import { openRow } from './commitment.ts';
 import { guarded, openDatabase, readStrings, STORE_VERSION } from './database.ts';
 import type { Database } from './database.ts';
 import { tableLayout } from './layout.ts';
@@ -18,8 +22,10 @@ export interface StoredTable {
   readonly sqlColumns: ReadonlyMap<string, string>;
   readonly rows: number;
   readonly users: number;
-  /** Lower-case hex; names the content. See {@link importTable}. */
+  /** Lower-case hex; names the content, to its owner alone. See {@link importTable}. */
   readonly datasetDigest: string;
+  /** Lower-case hex; what the party states as its content. See {@link commitTable}. */
+  readonly commitment: string;
 }
 
 /** An open store: the party's partition of the room's data, units and coded integers only. */
@@ -36,6 +42,16 @@ export interface Store {
    * @throws ParleyError STORE_MISMATCH when it was not, or was never imported.
    */
   table(tableName: string, table: TablePolicy, salt: Uint8Array): StoredTable;
+  /**
+   * Opens one row of a table towards its commitment; for whom the party chooses. Reads all rows.
+   * @throws ParleyError STORE_MISMATCH, BAD_ARGUMENT when there is no such row, STORAGE_FAILED.
+   */
+  openRow(
+    tableName: string,
+    table: TablePolicy,
+    salt: Uint8Array,
+    index: number,
+  ): Promise<RowOpening>;
   close(): void;
 }
 
@@ -45,7 +61,20 @@ interface CatalogRow {
   readonly rows: number;
   readonly users: number;
   readonly datasetDigest: string;
+  readonly commitment: string;
+  readonly secret: Redacted<Uint8Array>;
 }
+
+/** Bytes of the secret that hides a partition's rows in its commitment. */
+export const SECRET_BYTES = 32;
+
+/** The two SQL tables of a stored table. */
+export const tableNames = (
+  id: number,
+): { readonly usersTable: string; readonly rowsTable: string } => ({
+  usersTable: `users_${id}`,
+  rowsTable: `rows_${id}`,
+});
 
 /** SQL that creates the catalog of an empty store. */
 export const CATALOG_SQL = `
@@ -53,7 +82,8 @@ export const CATALOG_SQL = `
   INSERT INTO parley_store VALUES (${STORE_VERSION});
   CREATE TABLE parley_tables (
     id INTEGER NOT NULL, name VARCHAR NOT NULL, layout_digest VARCHAR NOT NULL,
-    row_count BIGINT NOT NULL, user_count BIGINT NOT NULL, dataset_digest VARCHAR NOT NULL);`;
+    row_count BIGINT NOT NULL, user_count BIGINT NOT NULL, dataset_digest VARCHAR NOT NULL,
+    commitment VARCHAR NOT NULL, secret VARCHAR NOT NULL);`;
 
 /** @throws ParleyError STORE_MISMATCH when the file is no store of this version. */
 export async function expectStoreVersion(
@@ -79,20 +109,21 @@ export async function expectStoreVersion(
 async function readCatalog(connection: DuckDBConnection): Promise<ReadonlyMap<string, CatalogRow>> {
   const rows = await readStrings(
     connection,
-    `SELECT name, id, layout_digest, row_count, user_count, dataset_digest
+    `SELECT name, id, layout_digest, row_count, user_count, dataset_digest, commitment, secret
      FROM parley_tables ORDER BY id`,
   );
   return new Map(
-    rows.map(([name = '', id, layoutDigest = '', rowCount, userCount, datasetDigest = '']) => [
-      name,
-      {
-        id: Number(id),
-        layoutDigest,
-        rows: Number(rowCount),
-        users: Number(userCount),
-        datasetDigest,
-      },
-    ]),
+    rows.map(([name = '', id, layout = '', rowCount, userCount, ...rest]) => {
+      const [datasetDigest = '', commitment = '', secret = ''] = rest;
+      const counts = { rows: Number(rowCount), users: Number(userCount) };
+      return [
+        name,
+        {
+          ...{ id: Number(id), layoutDigest: layout, ...counts, datasetDigest, commitment },
+          secret: new Redacted(fromHex(secret, SECRET_BYTES)),
+        },
+      ];
+    }),
   );
 }
 
@@ -101,7 +132,7 @@ function lookUp(
   tableName: string,
   policy: TablePolicy,
   salt: Uint8Array,
-): StoredTable {
+): StoredTable & Pick<CatalogRow, 'secret' | 'layoutDigest'> {
   const found = catalog.get(tableName);
   const layout = tableLayout(tableName, policy, salt);
   if (found?.layoutDigest !== layout.digest) {
@@ -112,12 +143,9 @@ function lookUp(
   }
   return {
     table: tableName,
-    usersTable: `users_${found.id}`,
-    rowsTable: `rows_${found.id}`,
+    ...tableNames(found.id),
     sqlColumns: new Map(layout.columns.map((name, i) => [name, `c${i}`])),
-    rows: found.rows,
-    users: found.users,
-    datasetDigest: found.datasetDigest,
+    ...found,
   };
 }
 
@@ -163,6 +191,14 @@ export async function openStore(
       read: (work) => readWith(database, work),
       tables: [...catalog.keys()],
       table: (tableName, table, salt) => lookUp(catalog, tableName, table, salt),
+      openRow: (tableName, table, salt, index) => {
+        const found = lookUp(catalog, tableName, table, salt);
+        const { layoutDigest: layout, secret, datasetDigest } = found;
+        const committed = { ...found, layout, columns: [...found.sqlColumns.values()] };
+        return readWith(database, (reader) =>
+          openRow(reader, committed, secret, datasetDigest, index),
+        );
+      },
       close: () => database.close(),
     };
   } catch (error) {

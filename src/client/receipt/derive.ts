@@ -1,0 +1,68 @@
+import { formatRational, parseRational } from '../../core/rational.ts';
+import type { Policy } from '../../policy/types.ts';
+import { submissionDigest, type Receipt, type Submission } from '../../records/index.ts';
+import {
+  boundsRecord,
+  planDigest,
+  planQuery,
+  type BoundsRecord,
+  type Plan,
+} from '../../sql/index.ts';
+import { releaseOf, type Release } from '../release.ts';
+
+/** What policy and question alone say about a run and its receipts. */
+export interface Expected {
+  readonly policy: Policy;
+  readonly policyDigest: string;
+  readonly queryId: string;
+  readonly submissionDigest: string;
+  readonly plan: Plan;
+  readonly planDigest: string;
+  /** The noise record that follows from the plan. */
+  readonly noise: object;
+  readonly bounds: BoundsRecord;
+  readonly price: Receipt['price'];
+}
+
+/** With what the intervals of the answer follow from. */
+export interface Derived extends Expected {
+  readonly widths: Release['widths'];
+}
+
+const NOTHING = '0';
+
+/** What a plan costs, as ledgers and receipts write it. */
+export function priceOf({ privacy }: Plan): Receipt['price'] {
+  const { epsilon, delta } = privacy.differential ?? { epsilon: NOTHING, delta: NOTHING };
+  return {
+    epsilon: formatRational(parseRational(epsilon)),
+    delta: formatRational(parseRational(delta)),
+  };
+}
+
+/**
+ * Plans a question again and derives everything a receipt of it must state, before looking at
+ * anything a party or the coordinator said. For the analyst and for an auditor alike.
+ *
+ * @throws ParleyError of `planQuery` and of the calibration, as the parties would.
+ */
+export function deriveExpected(
+  policy: Policy,
+  policyDigest: string,
+  submission: Submission,
+): Derived {
+  const plan = planQuery(policy, policyDigest, submission.sql, { epsilon: submission.epsilon });
+  const { noise, widths } = releaseOf(plan);
+  return {
+    policy,
+    policyDigest,
+    queryId: submission.query_id,
+    submissionDigest: submissionDigest(submission),
+    plan,
+    planDigest: planDigest(plan),
+    noise,
+    bounds: boundsRecord(plan),
+    price: priceOf(plan),
+    widths,
+  };
+}

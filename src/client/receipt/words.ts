@@ -1,0 +1,64 @@
+import type { Receipt } from '../../records/index.ts';
+
+/** The checks, in the order they are made. */
+export type CheckName = 'policy' | 'submission' | 'plan' | 'run' | 'shares' | 'answer';
+
+export interface Check {
+  readonly name: CheckName;
+  readonly passed: boolean;
+  /** One sentence: what was found, or why it failed. */
+  readonly says: string;
+}
+
+/** What each check that passed has shown. */
+export const checkedOf = {
+  policy: (parties: readonly string[]): string =>
+    `the policy carries the signatures of all its parties: ${parties.join(', ')}`,
+  submission: (analyst: string): string => `${analyst} signed this question under this policy`,
+  plan: (digest: string): string =>
+    `planning the question again gives plan ${digest.slice(0, 16)}…, and from it noise, threshold, ` +
+    'bounds and price',
+  run: (receipts: readonly Receipt[]): string => {
+    const [first] = receipts;
+    const parties = receipts.map(({ party }) => party).join(', ');
+    const price = first?.price.epsilon ?? '0';
+    return (
+      `${parties} each signed one go and one receipt of this run: the same plan, data, suite, ` +
+      `noise, bounds and price (epsilon ${price}), and ledger heads as in the goes`
+    );
+  },
+  shares: (count: number): string =>
+    `the ${count} opened shares are the ones their parties committed to`,
+  answer: (rows: number, suppressed: number): string =>
+    `adding the shares gives exactly the stated answer: ${rows} rows with their intervals, ` +
+    `${suppressed} groups suppressed`,
+} as const;
+
+const UNSEEN = [
+  'that the rows of any party are true, or the ones it should have brought: a commitment fixes ' +
+    'which rows were stated, not whether they are right',
+  'that the parties followed the protocol: receipts are statements of semi-honest parties, and all ' +
+    'of them together could have made up an answer',
+  'that the noise was drawn at random: that holds when one party drew its bits at random; the ' +
+    'receipt fixes the law of the noise, not the draw',
+  'that a ledger is whole: its heads are stated and named in the goes; its owner and the other ' +
+    'parties check that they follow one another',
+  'when the query ran: nothing in a receipt depends on a clock',
+] as const;
+
+/** What no offline check can show, and what this file left out. */
+export function notChecked(file: {
+  readonly pinned: boolean;
+  readonly opened: boolean;
+}): readonly string[] {
+  const pinned = file.pinned
+    ? []
+    : [
+        'that the policy is the one you agreed to: compare its digest with your own copy, or give ' +
+          'that copy (--policy)',
+      ];
+  const opened = file.opened
+    ? []
+    : ['the answer itself: the file does not open the shares, so nothing ties the rows to receipts'];
+  return [...pinned, ...opened, ...UNSEEN];
+}
