@@ -1,6 +1,7 @@
 import type { Answer, Client } from '../client/index.ts';
-import { formatCsv, formatJson, formatTable } from '../client/index.ts';
+import { formatBundle, formatCsv, formatJson, formatTable } from '../client/index.ts';
 import type { QueryRecord, TemplateCall } from '../records/index.ts';
+import { writeText } from './files.ts';
 import type { Format } from './options.ts';
 import { print, tell } from './output.ts';
 import type { ProgressLine } from './progress.ts';
@@ -68,6 +69,14 @@ function linesOf({ progress }: QueryRecord): ProgressLine[] {
     .map(({ party, stage, done, total }) => {
       return { who: party, stage, done, total, bytesSent: bytesOf.get(party) ?? null };
     });
+}
+
+/**
+ * Writes the receipt file of a verified answer, when one is wanted.
+ * @throws ParleyError STORAGE_FAILED.
+ */
+export function keepReceipt({ bundle }: Answer, file: string | undefined): void {
+  if (file !== undefined) writeText(file, formatBundle(bundle));
 }
 
 /** Prints a verified answer in one of the three formats, labels first for people. */

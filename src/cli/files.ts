@@ -8,15 +8,16 @@ import type { Policy, PolicyPacket } from '../policy/types.ts';
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** @throws ParleyError FILE_NOT_FOUND, INPUT_TOO_LARGE naming the file's base name. */
-export function readText(path: string): string {
+export function readText(path: string, bytesMax = FILE_BYTES_MAX): string {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     throw new ParleyError('FILE_NOT_FOUND', `cannot read ${basename(path)}`, {}, error);
   }
-  if (text.length > FILE_BYTES_MAX) {
-    throw new ParleyError('INPUT_TOO_LARGE', `${basename(path)} is larger than 4 MiB`);
+  if (text.length > bytesMax) {
+    const mib = bytesMax / 2 ** 20;
+    throw new ParleyError('INPUT_TOO_LARGE', `${basename(path)} is larger than ${mib} MiB`);
   }
   return text;
 }

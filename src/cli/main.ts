@@ -12,6 +12,7 @@ import { prepareCommand } from './prepare.ts';
 import { queryCommand } from './query.ts';
 import { sandboxCommand } from './sandbox.ts';
 import { templateCommand } from './template.ts';
+import { verifyCommand } from './verify.ts';
 
 const VERSION = '0.1.0';
 
@@ -33,6 +34,7 @@ const program = new Command('parley')
   .addCommand(coordinatorCommand())
   .addCommand(prepareCommand())
   .addCommand(queryCommand())
+  .addCommand(verifyCommand())
   .addCommand(explainCommand())
   .addCommand(templateCommand())
   .addCommand(approveCommand())

@@ -1,13 +1,14 @@
 import { Command } from 'commander';
 import { analystClient, withAnalystOptions, type AnalystFlags } from './analyst.ts';
 import { formatOption, type Format } from './options.ts';
-import { ask, printAnswer } from './ask.ts';
+import { ask, keepReceipt, printAnswer } from './ask.ts';
 import { withErrors } from './output.ts';
 
 interface QueryFlags extends AnalystFlags {
   readonly format: Format;
   readonly epsilon?: string;
   readonly id?: string;
+  readonly receipt?: string;
   readonly quiet?: boolean;
 }
 
@@ -23,6 +24,7 @@ export function queryCommand(): Command {
   )
     .option('--epsilon <decimal>', "what to spend; the policy's default otherwise")
     .option('--id <id>', 'query id, to repeat a question without a second charge')
+    .option('--receipt <file>', 'write what proves the answer to others here (parley verify)')
     .addOption(formatOption())
     .option('--quiet', 'no progress')
     .action((sql: string, flags: QueryFlags) =>
@@ -33,6 +35,7 @@ export function queryCommand(): Command {
           ...(flags.epsilon === undefined ? {} : { epsilon: flags.epsilon }),
           ...(flags.id === undefined ? {} : { queryId: flags.id }),
         });
+        keepReceipt(answer, flags.receipt);
         printAnswer(answer, flags.format);
       }),
     );

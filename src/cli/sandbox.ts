@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { createClient } from '../client/index.ts';
 import { planQuery } from '../sql/index.ts';
-import { ask, printAnswer } from './ask.ts';
+import { ask, keepReceipt, printAnswer } from './ask.ts';
 import { draftOf, explainTo } from './explain.ts';
 import { formatOption, portOf, type Format } from './options.ts';
 import { EXIT_USAGE, print, tell, withErrors } from './output.ts';
@@ -17,6 +17,7 @@ interface SandboxFlags {
   readonly epsilon?: string;
   readonly state?: string;
   readonly port?: number;
+  readonly receipt?: string;
   readonly quiet?: boolean;
 }
 
@@ -41,6 +42,7 @@ export function sandboxCommand(): Command {
     .option('--epsilon <decimal>', "what to spend; the policy's default otherwise")
     .option('--state <dir>', 'keep keys, stores, ledgers and logs here')
     .option('--port <number>', 'port of the coordinator; a free one otherwise', portOf)
+    .option('--receipt <file>', 'write what proves the answer to others here (parley verify)')
     .option('--quiet', 'no progress')
     .action(async (directory: string, flags: SandboxFlags, command: Command) => {
       const { query, explain, serve: stay, format } = flags;
@@ -80,6 +82,7 @@ async function runSandbox(directory: string, flags: SandboxFlags): Promise<void>
         signal,
         ...(epsilon === undefined ? {} : { epsilon }),
       });
+      keepReceipt(answer, flags.receipt);
       printAnswer(answer, format);
     }
   } finally {

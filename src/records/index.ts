@@ -1,10 +1,5 @@
 /** The signed records of a query: submission, go, receipt, sealed share, query record. */
-export {
-  expectCommitted,
-  openingOf,
-  parseOpening,
-  shareCommitment,
-} from './commitment.ts';
+export { expectCommitted, openingOf, parseOpening, shareCommitment } from './commitment.ts';
 export type { ShareOpening } from './commitment.ts';
 export {
   commitmentOf,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { toHex } from '../../src/core/bytes.ts';
 import { priceOf } from '../../src/client/receipt/derive.ts';
-import { releaseOf, shareBytes } from '../../src/client/index.ts';
+import { createClient, releaseOf, shareBytes, type MpcBundle } from '../../src/client/index.ts';
 import {
   openingOf,
   SUITE,
@@ -11,6 +11,7 @@ import {
   shareDigest,
   signGo,
   signReceipt,
+  signSubmission,
   submissionDigest,
   type Go,
   type Json,
@@ -20,7 +21,13 @@ import {
   type SealedShare,
   type SignedSubmission,
 } from '../../src/records/index.ts';
-import { boundsRecord, planDigest, planQuery, tablesOfSides, type Plan } from '../../src/sql/index.ts';
+import {
+  boundsRecord,
+  planDigest,
+  planQuery,
+  tablesOfSides,
+  type Plan,
+} from '../../src/sql/index.ts';
 import type { SampleRoom } from '../policy/samples.ts';
 import { seededRng } from '../support/seeded-rng.ts';
 
@@ -182,4 +189,32 @@ export async function answeredRecord(
     answers,
   };
   return lies.record?.(record) ?? record;
+}
+
+/** The receipt file of an honest run that opens to `groups`, as the client writes it. */
+export async function bundleOfRun(
+  room: SampleRoom,
+  sql: string,
+  queryId: string,
+  groups: Groups,
+): Promise<MpcBundle> {
+  const { keys, packet, digest } = { keys: room.ana, packet: room.packet, digest: room.digest };
+  const submission = signSubmission(
+    {
+      version: 1,
+      room: room.policy.room,
+      policy_digest: digest,
+      query_id: queryId,
+      analyst: 'ana',
+      sql,
+      epsilon: null,
+      backend: 'mpc',
+    },
+    keys.signing.privateKey,
+  );
+  const record = await answeredRecord(room, submission, groups);
+  const fetched: typeof fetch = () =>
+    Promise.resolve(new Response(JSON.stringify(record), { status: 200 }));
+  const client = createClient({ url: 'http://room', packet, analyst: 'ana', keys, fetch: fetched });
+  return (await client.answer(sql, { queryId })).bundle;
 }

@@ -65,8 +65,12 @@ describe('the tree', () => {
 
   it('pins its bytes', () => {
     const rows = ['a', 'b', 'c'].map(utf8);
-    expect(toHex(grow(rows).root)).toMatchInlineSnapshot(`"0b3895ec9afdd80b408d5c67ab3d0e3cac7b302c186457a00192bbe36f687e89"`);
-    expect(toHex(grow([]).root)).toMatchInlineSnapshot(`"c2847233fc50d17966a4211bb0bb6e167fa83c978f6a42356c47479fed1906d5"`);
+    expect(toHex(grow(rows).root)).toMatchInlineSnapshot(
+      `"0b3895ec9afdd80b408d5c67ab3d0e3cac7b302c186457a00192bbe36f687e89"`,
+    );
+    expect(toHex(grow([]).root)).toMatchInlineSnapshot(
+      `"c2847233fc50d17966a4211bb0bb6e167fa83c978f6a42356c47479fed1906d5"`,
+    );
   });
 
   it('hides: another secret or content shares neither a blind nor an empty subtree', () => {

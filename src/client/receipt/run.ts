@@ -83,7 +83,11 @@ function expectCharged({ party, spent, price, ...receipt }: Receipt, policy: Pol
     const total = parseRational(spent[kind]);
     const within = compare(total, parseDecimal(budgets[kind])) <= 0;
     if (!within || compare(total, charged) < 0) {
-      throw badReceipt(party, 'what a ledger has spent does not fit price and budget', `spent.${kind}`);
+      throw badReceipt(
+        party,
+        'what a ledger has spent does not fit price and budget',
+        `spent.${kind}`,
+      );
     }
   }
 }

@@ -47,7 +47,9 @@ export function addShares(
   const parties = receipts.map(({ document }) => document.party);
   for (const { party } of openings) {
     if (parties.includes(party) && openings.filter((o) => o.party === party).length === 1) continue;
-    throw new ParleyError('RESULT_INVALID', 'a share is not of the plan, or there twice', { party });
+    throw new ParleyError('RESULT_INVALID', 'a share is not of the plan, or there twice', {
+      party,
+    });
   }
   for (const { document } of receipts) {
     const { party, share_commitment } = document;

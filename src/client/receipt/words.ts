@@ -59,6 +59,8 @@ export function notChecked(file: {
       ];
   const opened = file.opened
     ? []
-    : ['the answer itself: the file does not open the shares, so nothing ties the rows to receipts'];
+    : [
+        'the answer itself: the file does not open the shares, so nothing ties the rows to receipts',
+      ];
   return [...pinned, ...opened, ...UNSEEN];
 }
