@@ -84,5 +84,8 @@ export function printAnswer(answer: Answer, format: Format): void {
   if (format === 'json') print(formatJson(answer));
   else if (format === 'csv') print(formatCsv(answer));
   else print(formatTable(answer));
+  if (answer.replayOf !== null) {
+    tell(`the answer of query ${answer.replayOf} again, byte for byte: nothing was spent`);
+  }
   if (format === 'csv') for (const label of answer.labels) tell(label);
 }

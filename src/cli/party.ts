@@ -78,6 +78,7 @@ async function runParty(flags: PartyFlags): Promise<void> {
     ledgerDirectory: join(flags.state, 'ledger'),
     runsDirectory: join(flags.state, 'runs'),
     approvalsDirectory: join(flags.state, 'approvals'),
+    answersDirectory: join(flags.state, 'answers'),
     stock: { directory: join(flags.state, 'stock'), bytesMax: flags.stockBytes },
     coordinatorUrl: flags.coordinator,
     ...(flags.listen === undefined ? {} : { listen: flags.listen }),

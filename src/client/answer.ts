@@ -55,10 +55,12 @@ export interface AnswerTable {
 /** A verified answer: everything in it was checked against the policy the analyst pinned. */
 export interface Answer extends AnswerTable {
   readonly queryId: string;
+  /** The earlier query whose very answer this is, for nothing; null for an answer of its own. */
+  readonly replayOf: string | null;
   readonly plan: Plan;
   readonly planDigest: string;
   readonly session: string;
-  /** Epsilon this query spent, or null when differential privacy is off. */
+  /** Epsilon this query spent, `0` for an earlier answer, or null when differential privacy is off. */
   readonly epsilonSpent: string | null;
   readonly deltaSpent: string | null;
   /** The least any party's signed receipt leaves of the room's budget; null when there is none. */

@@ -23,6 +23,7 @@ import { decodeAnswer, shareBytes } from './decode.ts';
 import { requestJson, type Fetch } from './http.ts';
 import { answerDocumentOf, openingDocument, type MpcBundle } from './receipt/bundle.ts';
 import { deriveExpected, type Derived } from './receipt/derive.ts';
+import { realign } from './receipt/replay.ts';
 import { addShares } from './receipt/shares.ts';
 import { openShares, verifyRecord } from './verify.ts';
 
@@ -316,30 +317,37 @@ async function answerOf(
   expected: Derived,
 ): Promise<Answer> {
   const verified = verifyRecord(record, expected);
-  const openings = await openShares(verified, expected, options.keys.sealing.privateKey);
-  const { open, cells } = addShares(openings, verified, expected);
+  const { asRun } = verified;
+  const openings = await openShares(verified, options.keys.sealing.privateKey);
+  const opened = realign(addShares(openings, verified, asRun), asRun.plan, expected.plan);
   const { plan } = expected;
-  const table = decodeAnswer(plan, open, cells, expected.widths);
+  const table = decodeAnswer(plan, opened.open, opened.cells, expected.widths);
   const bundle: MpcBundle = {
     version: 1,
     backend: 'mpc',
     packet: options.packet,
     submission,
+    replay: record.replay ?? null,
     gos: record.gos,
     receipts: verified.receipts,
     openings: openings.map(openingDocument),
     answer: answerDocumentOf(table),
   };
   wipe(...openings.map(({ opening }) => opening));
+  const again = record.replay !== undefined;
+  const { differential } = plan.privacy;
+  const spent = again && differential !== null ? { epsilon: '0', delta: '0' } : differential;
   return {
     ...table,
     queryId: expected.queryId,
+    replayOf: again ? asRun.queryId : null,
     plan,
     planDigest: expected.planDigest,
     session: verified.session,
-    epsilonSpent: plan.privacy.differential?.epsilon ?? null,
-    deltaSpent: plan.privacy.differential?.delta ?? null,
-    budgetLeft: budgetLeft(policy, verified.receipts),
+    epsilonSpent: spent?.epsilon ?? null,
+    deltaSpent: spent?.delta ?? null,
+    // What an earlier receipt says of the budget is no longer so.
+    budgetLeft: again ? null : budgetLeft(policy, verified.receipts),
     receipts: verified.receipts,
     bundle,
   };

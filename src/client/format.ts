@@ -74,6 +74,7 @@ export function formatTable(answer: AnswerTable): string {
 export function answerDocument(answer: Answer): object {
   return {
     query_id: answer.queryId,
+    replay_of: answer.replayOf,
     room: answer.plan.room,
     policy_digest: answer.plan.policyDigest,
     plan_digest: answer.planDigest,

@@ -11,7 +11,7 @@ export type { Bundle, MpcBundle, TeeBundle } from './receipt/bundle.ts';
 export { verifyBundle } from './receipt/verify.ts';
 export type { Report, VerifyOptions } from './receipt/verify.ts';
 export { openShares, verifyRecord } from './verify.ts';
-export type { Expected, Verified } from './verify.ts';
+export type { Derived, Expected, Verified } from './verify.ts';
 export type {
   Answer,
   AnswerCell,

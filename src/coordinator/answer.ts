@@ -12,7 +12,7 @@ import type { Report } from '../transport/index.ts';
 import type { Query } from './query.ts';
 
 /**
- * A party's answer to a running query, or `again` when it is the one it gave before.
+ * A party's answer to a query, of its own run or an earlier one that is given again, or `again` when it is the one it gave before.
  * @throws ParleyError RECEIPT_INVALID when it is not in turn, not signed by the party, or not for
  *   this query, session and share.
  */
@@ -28,15 +28,17 @@ export function checkAnswer(
   const known = query.answers.get(party)?.receipt.document.share_digest;
   if (known !== undefined && known === document.share_digest) return 'again';
   const asked = query.submission.document.purpose === undefined;
-  if (!asked || query.state !== 'running' || known !== undefined) {
+  const { replay } = query;
+  const due = replay === null ? query.state === 'running' : replay.statements.has(party);
+  if (!asked || !due || known !== undefined) {
     throw new ParleyError('RECEIPT_INVALID', 'a party sent an answer out of turn');
   }
   verifyReceipt(receipt, policy);
   const belongs =
     document.party === party &&
     sealed.party === party &&
-    document.query_id === query.id &&
-    document.session === query.session &&
+    document.query_id === (replay?.submission?.document.query_id ?? query.id) &&
+    document.session === (replay?.session ?? query.session) &&
     document.share_digest === shareDigest(sealed);
   if (!belongs) {
     throw new ParleyError('RECEIPT_INVALID', 'a party sent a receipt that is not for its answer');

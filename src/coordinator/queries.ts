@@ -2,11 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { asParleyError, ParleyError, type ErrorDocument } from '../core/errors.ts';
 import type { Policy } from '../policy/types.ts';
 import {
-  parseRecord,
-  sessionOf,
-  signedGoSchema,
   submissionDigest,
-  verifyGo,
   verifySubmission,
   type QueryError,
   type QueryRecord,
@@ -14,6 +10,7 @@ import {
 } from '../records/index.ts';
 import { planDigest, planQuery } from '../sql/index.ts';
 import type { Report } from '../transport/index.ts';
+import { noteGo, noteReady } from './agreement.ts';
 import { checkAnswer } from './answer.ts';
 import type { Audit, AuditEvent } from './audit.ts';
 import type { PartyHub } from './hub.ts';
@@ -33,6 +30,7 @@ import {
   type Query,
 } from './query.ts';
 import { RecoveryDesk } from './recovery.ts';
+import { noteReplayed } from './replay.ts';
 import type { RecordStore } from './store.ts';
 
 export interface QueryBookOptions {
@@ -238,10 +236,10 @@ export class QueryBook {
   #handle(query: Query, party: string, report: Exclude<Report, { type: 'held' }>): void {
     switch (report.type) {
       case 'ready':
-        this.#ready(query, party);
+        this.#ready(query, party, report);
         break;
       case 'go':
-        this.#go(query, party, report.go);
+        this.#go(query, party, report);
         break;
       case 'refuse': {
         const refusal = report.error.fault === 'caller' || report.error.fault === 'policy';
@@ -257,6 +255,9 @@ export class QueryBook {
       case 'answer':
         this.#answer(query, party, report);
         break;
+      case 'replayed':
+        noteReplayed(query, party, report, this.#o.policy);
+        break;
       case 'parked':
         this.#recovery.parked(query, party, report.epoch);
         break;
@@ -266,45 +267,25 @@ export class QueryBook {
     }
   }
 
-  /** Nobody is asked to reserve before everybody has vetted: a refusal costs no party anything. */
-  #ready(query: Query, party: string): void {
-    if (query.state !== 'agreeing' || query.ready.has(party)) {
-      throw new ParleyError('FRAME_MALFORMED', 'a party was ready out of turn');
-    }
-    query.ready.add(party);
-    if (query.ready.size < query.parties.length) return;
-    for (const name of query.parties) {
-      this.#o.hub.send(name, { type: 'reserve', query_id: query.id });
-    }
+  #ready(query: Query, party: string, report: Extract<Report, { type: 'ready' }>): void {
+    const order = noteReady(query, party, report);
+    if (order === null) return;
+    if (order.type === 'refusal') this.#end(query, 'refused', order.error);
+    else for (const name of query.parties) this.#o.hub.send(name, order);
   }
 
-  #go(query: Query, party: string, value: unknown): void {
-    const go = parseRecord(signedGoSchema, value, 'go', 'GO_INVALID');
-    const asked = query.state === 'agreeing' && query.ready.size === query.parties.length;
-    if (!asked || query.gos.has(party) || go.document.party !== party) {
-      throw new ParleyError('GO_INVALID', 'a party sent a go out of turn');
-    }
+  #go(query: Query, party: string, report: Extract<Report, { type: 'go' }>): void {
     const { policy, hub } = this.#o;
-    verifyGo(go, policy);
-    if (go.document.plan_digest !== query.planDigest) {
-      throw new ParleyError('PLAN_MISMATCH', 'a party derived another plan from the same query');
-    }
-    query.gos.set(party, go);
+    const order = noteGo(query, party, report, policy);
     this.#changedNow(query);
-    if (query.gos.size < query.parties.length) return;
-    const gos = [...query.gos.values()];
-    query.session = sessionOf(gos, policy, query.parties, {
-      query_id: query.id,
-      plan_digest: query.planDigest,
-      submission_digest: query.submissionDigest,
-    });
+    if (order === null) return;
     query.state = 'running';
     this.#audit(query, { event: 'running' });
     this.#changedNow(query);
     // The route first: a party may send its first frame the moment it hears of the goes.
     // Direct links pass it by: then nothing may be relayed either.
     if (policy.execution.links === 'relay') hub.openRoute(query.id, query.parties);
-    for (const name of query.parties) hub.send(name, { type: 'gos', query_id: query.id, gos });
+    for (const name of query.parties) hub.send(name, order);
   }
 
   #progress(query: Query, party: string, report: Extract<Report, { type: 'progress' }>): void {

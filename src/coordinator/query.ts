@@ -10,6 +10,7 @@ import type {
   Submission,
 } from '../records/index.ts';
 import { STAGES_MAX } from './limits.ts';
+import type { Offer, ReplayState } from './replay.ts';
 
 /** A run that broke off and waits for its parties. */
 export interface Recovery {
@@ -35,6 +36,10 @@ export interface Query {
   readonly progress: Map<string, QueryProgress>;
   /** Parties that vetted the query and can afford it. */
   readonly ready: Set<string>;
+  /** What ready parties could give again. */
+  readonly offers: Map<string, Offer>;
+  /** Set when the query gets an earlier answer. */
+  replay: ReplayState | null;
   readonly gos: Map<string, SignedGo>;
   readonly answers: Map<string, QueryAnswer>;
   /** Of the present or last run; the first is 0. */
@@ -63,9 +68,17 @@ export function recordOf(query: Query): QueryRecord {
     plan_digest: query.planDigest,
     error: query.error,
     progress: [...query.progress.values()],
-    gos: [...query.gos.values()],
+    gos: [...(query.replay?.gos ?? query.gos.values())],
     answers: [...query.answers.values()],
+    ...evidenceOf(query),
   };
+}
+
+/** What proves an earlier answer, once every party has given it. */
+function evidenceOf({ replay, answers, parties }: Query): Pick<QueryRecord, 'replay'> {
+  if (replay?.submission == null || answers.size < parties.length) return {};
+  const { submission, statements } = replay;
+  return { replay: { submission, statements: [...statements.values()] } };
 }
 
 export function newQuery(submission: SignedSubmission, digest: string): Query {
@@ -81,6 +94,8 @@ export function newQuery(submission: SignedSubmission, digest: string): Query {
     error: null,
     progress: new Map(),
     ready: new Set(),
+    offers: new Map(),
+    replay: null,
     gos: new Map(),
     answers: new Map(),
     epoch: 0,

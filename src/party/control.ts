@@ -1,7 +1,13 @@
 import { z } from 'zod';
 import type { ErrorDocument } from '../core/errors.ts';
 import { ParleyError } from '../core/errors.ts';
-import type { SealedShare, SignedGo, SignedReceipt } from '../records/index.ts';
+import type {
+  SealedShare,
+  SignedGo,
+  SignedReceipt,
+  SignedReplay,
+  SignedSubmission,
+} from '../records/index.ts';
 import {
   errorDocumentSchema,
   QUERY_ID,
@@ -25,6 +31,11 @@ const fromCoordinator = z.discriminatedUnion('type', [
     plan_digest: z.string().regex(/^[0-9a-f]{64}$/),
   }),
   z.strictObject({ type: z.literal('reserve'), query_id: queryId }),
+  z.strictObject({
+    type: z.literal('replay'),
+    query_id: queryId,
+    session: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
   z.strictObject({
     type: z.literal('gos'),
     query_id: queryId,
@@ -51,9 +62,24 @@ export interface PreparedReport {
   readonly query_id: string;
 }
 
+/** An earlier answer is given again; the answer itself follows as after a run. */
+export interface ReplayedReport {
+  readonly type: 'replayed';
+  readonly query_id: string;
+  readonly statement: SignedReplay;
+  /** The earlier question, and the goes of its run. */
+  readonly submission: SignedSubmission;
+  readonly gos: SignedGo[];
+}
+
 /** What a party tells the coordinator. */
 export type ToCoordinator =
-  | { readonly type: 'ready'; readonly query_id: string }
+  | {
+      readonly type: 'ready';
+      readonly query_id: string;
+      /** The run whose answer this party can give again, and why it would not run anew. */
+      readonly replay?: { readonly session: string; readonly otherwise: ErrorDocument | null };
+    }
   | { readonly type: 'go'; readonly query_id: string; readonly go: SignedGo }
   | { readonly type: 'refuse' | 'fail'; readonly query_id: string; readonly error: ErrorDocument }
   | {
@@ -71,7 +97,8 @@ export type ToCoordinator =
       readonly receipt: SignedReceipt;
       readonly sealed: SealedShare;
     }
-  | PreparedReport;
+  | PreparedReport
+  | ReplayedReport;
 
 /** @throws ParleyError FRAME_MALFORMED for anything but a known message in its exact form. */
 export function parseControl(message: unknown): FromCoordinator {

@@ -5,6 +5,7 @@ import type { FromCoordinator, PreparedReport, ToCoordinator } from './control.t
 import type { PartyContext } from './node.ts';
 import { expectPermit, usePermit } from './permit.ts';
 import { PrepareSession } from './prepare.ts';
+import { findAnswer, replayAnswer, type ReplayOffer } from './replay.ts';
 import type { Restored } from './resume.ts';
 import { QuerySession } from './session.ts';
 import { vetSubmission } from './vet.ts';
@@ -30,6 +31,8 @@ interface Entry {
   parked: NodeJS.Timeout | null;
   /** Settles with the present epoch. */
   work: Promise<void>;
+  /** An earlier answer that would do. */
+  offer: ReplayOffer | null;
 }
 
 /**
@@ -64,6 +67,9 @@ export class Desk {
         break;
       case 'reserve':
         this.#reserve(message.query_id);
+        break;
+      case 'replay':
+        this.#replay(message.query_id, message.session);
         break;
       case 'gos':
         this.#start(message.query_id, message.gos);
@@ -155,7 +161,7 @@ export class Desk {
 
   #enter(queryId: string, session: Entry['session'], timeoutMs: number): Entry {
     const late = setTimeout(() => this.#fail(queryId, timedOut()), timeoutMs);
-    const entry: Entry = { session, late, parked: null, work: Promise.resolve() };
+    const entry: Entry = { session, late, parked: null, work: Promise.resolve(), offer: null };
     this.#entries.set(queryId, entry);
     return entry;
   }
@@ -195,17 +201,42 @@ export class Desk {
       if (this.#closing || this.#entries.size - answered.length >= QUERIES_MAX) {
         throw new ParleyError('TOO_MANY_QUERIES', 'this party is busy with other queries');
       }
-      if (ledger.has(queryId) || this.#entries.has(queryId)) {
-        throw new ParleyError('QUERY_ID_REUSED', 'this query id has been used before');
-      }
+      if (this.#entries.has(queryId)) throw reused();
       const query = vetSubmission(message.submission, message.plan_digest, this.#context);
       expectPermit(query, this.#context);
-      ledger.expectAffordable(query.price, budget);
+      const given = findAnswer(this.#context, query);
+      const refusal = refusalOf(() => {
+        if (ledger.has(queryId)) throw reused();
+        ledger.expectAffordable(query.price, budget);
+      });
+      if (refusal !== null && given === null) throw refusal;
       const kind = query.submission.purpose === 'prepare' ? PrepareSession : QuerySession;
-      this.#enter(queryId, new kind(this.#context, query), AGREE_TIMEOUT_MS);
-      this.#send({ type: 'ready', query_id: queryId });
+      const entry = this.#enter(queryId, new kind(this.#context, query), AGREE_TIMEOUT_MS);
+      entry.offer = given === null ? null : { given, otherwise: refusal?.toJSON() ?? null };
+      const { offer } = entry;
+      const replay =
+        offer === null
+          ? {}
+          : { replay: { session: offer.given.session, otherwise: offer.otherwise } };
+      this.#send({ type: 'ready', query_id: queryId, ...replay });
     } catch (error) {
       this.#report('refuse', queryId, error);
+    }
+  }
+
+  /** Everybody offered one run's answer: gives it again. Nothing is charged, and no permit used. */
+  #replay(queryId: string, session: string): void {
+    const entry = this.#entries.get(queryId);
+    if (entry?.session.state !== 'vetted' || entry.offer === null) return;
+    try {
+      const { query } = entry.session;
+      const replayed = replayAnswer(this.#context, query, entry.offer, session);
+      this.#context.log.info({ query_id: queryId }, 'an earlier answer is given again');
+      this.#send(replayed);
+      this.#send({ type: 'answer', query_id: queryId, ...entry.offer.given.answer });
+      this.#forget(queryId);
+    } catch (error) {
+      this.#fail(queryId, error);
     }
   }
 
@@ -279,6 +310,20 @@ export class Desk {
           : new ParleyError('COORDINATOR_AWAY', 'the coordinator was lost in the middle of a run'),
       );
     }, PARK_TIMEOUT_MS);
+  }
+}
+
+function reused(): ParleyError {
+  return new ParleyError('QUERY_ID_REUSED', 'this query id has been used before');
+}
+
+/** Why `check` refuses; null when it does not. */
+function refusalOf(check: () => void): ParleyError | null {
+  try {
+    check();
+    return null;
+  } catch (error) {
+    return asParleyError(error);
   }
 }
 

@@ -9,7 +9,8 @@ import { signBytes, verifyPacket } from '../policy/index.ts';
 import type { Policy, PolicyPacket } from '../policy/types.ts';
 import type { DirectLinks, Relay, TraceEvent } from '../transport/index.ts';
 import { connectRelay } from '../transport/index.ts';
-import type { Shelf } from './checkpoints/index.ts';
+import { AnswerBook } from './answers/index.ts';
+import type { Owner, Shelf } from './checkpoints/index.ts';
 import { openShelf } from './checkpoints/index.ts';
 import { ApprovalBook } from './approvals/index.ts';
 import { parseControl } from './control.ts';
@@ -33,6 +34,8 @@ export interface PartyOptions {
   readonly ledgerDirectory: string;
   /** Where runs are kept, sealed, until they end; see checkpoints/. */
   readonly runsDirectory: string;
+  /** Where answers are kept for identical questions; without it every question is run. */
+  readonly answersDirectory?: string;
   /** Where `parley approve` puts approvals; without it nothing is ever approved. */
   readonly approvalsDirectory?: string;
   readonly coordinatorUrl: string;
@@ -56,6 +59,8 @@ export interface PartyContext {
   readonly ledger: Ledger;
   readonly shelf: Shelf;
   readonly approvals: ApprovalBook | null;
+  /** Null at a node that keeps none. */
+  readonly answers: AnswerBook | null;
   readonly store: Store;
   readonly relay: Relay;
   /** Null when links go through the relay. */
@@ -105,12 +110,13 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
       sign: (message) => signBytes(options.keys.identity.privateKey, message),
       log: options.log,
     });
-    const shelf = await openShelf(options.runsDirectory, {
+    const owner: Owner = {
       room: policy.room,
       policyDigest: digest,
       party: options.party,
       secret: options.keys.identity.privateKey,
-    });
+    };
+    const shelf = await openShelf(options.runsDirectory, owner);
     const context: PartyContext = {
       policy,
       policyDigest: digest,
@@ -119,6 +125,7 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
       ledger,
       shelf,
       approvals: approvalsOf(options, policy.room, digest),
+      answers: answersOf(options, owner),
       store,
       relay,
       direct,
@@ -165,6 +172,10 @@ export function expectOwnKeys(
       party,
     });
   }
+}
+
+function answersOf({ answersDirectory, log }: PartyOptions, owner: Owner): AnswerBook | null {
+  return answersDirectory === undefined ? null : AnswerBook.open(answersDirectory, owner, log);
 }
 
 function approvalsOf(

@@ -7,6 +7,7 @@ import { removeLeft, RunFolder } from './checkpoints/index.ts';
 import { datasetOfSide } from './dataset.ts';
 import type { Reserved } from './ledger/index.ts';
 import type { PartyContext } from './node.ts';
+import { keepAnswer } from './replay.ts';
 import { QuerySession } from './session.ts';
 import type { VettedQuery } from './vet.ts';
 import { sessionOfGos, vetSubmission } from './vet.ts';
@@ -75,6 +76,10 @@ async function restoreRun(context: PartyContext, record: RunRecord): Promise<Que
     );
   }
   if (answer !== null && shareDigest(answer.sealed) !== released) throw unfit();
+  if (answer !== null) {
+    const { receipt, sealed } = answer;
+    await keepAnswer(context, query, { session, gos: record.gos, answer: { receipt, sealed } });
+  }
   return new QuerySession(context, query, { session, gos: record.gos, go, folder, answer });
 }
 

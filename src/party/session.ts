@@ -11,6 +11,7 @@ import { datasetOfSide } from './dataset.ts';
 import { bytesSent, openLinks, settingOf, type EpochOf } from './epoch.ts';
 import { runLocalStage } from './local/index.ts';
 import type { PartyContext } from './node.ts';
+import { keepAnswer } from './replay.ts';
 import { releaseShare } from './release.ts';
 import { agreeOnAll, runShards, setUpAll, type RunKeep, type RunSetting } from './run/runner.ts';
 import { seedsOf, takeBatch, type TakenBatch } from './stock/index.ts';
@@ -282,6 +283,7 @@ export class QuerySession {
     const { query_id } = this.query.submission;
     const answer = { type: 'answer', query_id, ...released } as const;
     await folder.saveAnswer(answer);
+    await keepAnswer(this.#context, this.query, { session, gos: this.#gos, answer: released });
     return answer;
   }
 }

@@ -224,6 +224,7 @@ const rules: z.ZodType<RulesPolicy> = z.strictObject({
   size_disclosure: choice(['declared'], ['power_of_two']).default('declared'),
   // Without a default, so that packets signed before the field existed keep their digest.
   queries: queriesSchema.exactOptional(),
+  cache_identical_queries: z.boolean().exactOptional(),
 });
 
 const execution = z

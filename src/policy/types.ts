@@ -126,6 +126,8 @@ export interface RulesPolicy {
   };
   readonly size_disclosure: 'declared';
   readonly queries?: QueriesPolicy;
+  /** Whether an identical question gets its earlier answer again, for nothing; absent is true. */
+  readonly cache_identical_queries?: boolean;
 }
 
 export interface Policy {

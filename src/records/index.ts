@@ -24,10 +24,12 @@ export {
   sessionOf,
   signGo,
   signReceipt,
+  signReplay,
   signSubmission,
   submissionDigest,
   verifyGo,
   verifyReceipt,
+  verifyReplay,
   verifySubmission,
 } from './records.ts';
 export type { ExpectedGo } from './records.ts';
@@ -36,12 +38,16 @@ export {
   parseRecord,
   QUERY_ID,
   queryRecordSchema,
+  replayEvidenceSchema,
   roomSchema,
   sealedShareSchema,
   signedGoSchema,
   signedReceiptSchema,
+  signedReplaySchema,
   signedSubmissionSchema,
 } from './schemas.ts';
+export { queryKeyOf } from './replay.ts';
+export type { QueryKeyParts } from './replay.ts';
 export { SUITE } from './suite.ts';
 export { openShare, sealShare, shareDigest } from './seal.ts';
 export type { SealContext } from './seal.ts';
@@ -55,11 +61,14 @@ export type {
   QueryRecord,
   QueryState,
   Receipt,
+  Replay,
+  ReplayEvidence,
   RoomDocument,
   SealedShare,
   Signed,
   SignedGo,
   SignedReceipt,
+  SignedReplay,
   SignedSubmission,
   Submission,
   TemplateCall,

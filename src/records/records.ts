@@ -8,9 +8,11 @@ import type {
   DatasetCommitment,
   Go,
   Receipt,
+  Replay,
   Signed,
   SignedGo,
   SignedReceipt,
+  SignedReplay,
   SignedSubmission,
   Submission,
 } from './types.ts';
@@ -21,6 +23,7 @@ const DOMAIN = {
   go: 'parley/go/v1',
   receipt: 'parley/receipt/v1',
   session: 'parley/session/v1',
+  replay: 'parley/replay/v1',
 } as const;
 
 type PrivateKey = Redacted<Uint8Array>;
@@ -42,6 +45,11 @@ export function signGo(document: Go, privateKey: PrivateKey): SignedGo {
 /** Signs with the party's identity key. */
 export function signReceipt(document: Receipt, privateKey: PrivateKey): SignedReceipt {
   return signAs(DOMAIN.receipt, document, privateKey);
+}
+
+/** Signs with the party's identity key. */
+export function signReplay(document: Replay, privateKey: PrivateKey): SignedReplay {
+  return signAs(DOMAIN.replay, document, privateKey);
 }
 
 /** Names a submission in goes and receipts. The signature is not part of it. */
@@ -80,7 +88,7 @@ function identityKeyOf(policy: Policy, party: string): string | undefined {
 function expectSignedByParty(
   domain: string,
   code: ErrorCode,
-  signed: SignedGo | SignedReceipt,
+  signed: SignedGo | SignedReceipt | SignedReplay,
   policy: Policy,
 ): void {
   const { party } = signed.document;
@@ -102,6 +110,12 @@ export function verifyGo(signed: SignedGo, policy: Policy): Go {
 /** @throws ParleyError RECEIPT_INVALID naming the party, when the receipt is not signed by it. */
 export function verifyReceipt(signed: SignedReceipt, policy: Policy): Receipt {
   expectSignedByParty(DOMAIN.receipt, 'RECEIPT_INVALID', signed, policy);
+  return signed.document;
+}
+
+/** @throws ParleyError RECEIPT_INVALID naming the party, when the statement is not signed by it. */
+export function verifyReplay(signed: SignedReplay, policy: Policy): Replay {
+  expectSignedByParty(DOMAIN.replay, 'RECEIPT_INVALID', signed, policy);
   return signed.document;
 }
 

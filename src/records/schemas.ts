@@ -16,11 +16,14 @@ import type {
   Json,
   QueryRecord,
   Receipt,
+  Replay,
+  ReplayEvidence,
   RoomDocument,
   SealedShare,
   Signed,
   SignedGo,
   SignedReceipt,
+  SignedReplay,
   SignedSubmission,
   Submission,
 } from './types.ts';
@@ -152,9 +155,34 @@ export const sealedShareSchema: z.ZodType<SealedShare> = z.strictObject({
   ciphertext: base64Url(OPENING_BYTES_MAX + 16).min(22),
 });
 
+export const replaySchema: z.ZodType<Replay> = z.strictObject({
+  version,
+  backend: z.literal('mpc'),
+  room: name,
+  policy_digest: digest,
+  party: name,
+  query_id: queryId,
+  submission_digest: digest,
+  plan_digest: digest,
+  query_key: digest,
+  earlier: z.strictObject({
+    query_id: queryId,
+    submission_digest: digest,
+    plan_digest: digest,
+    session: digest,
+    share_digest: digest,
+  }),
+});
+
+export const signedReplaySchema: z.ZodType<SignedReplay> = signed(replaySchema);
 export const signedSubmissionSchema: z.ZodType<SignedSubmission> = signed(submissionSchema);
 export const signedGoSchema: z.ZodType<SignedGo> = signed(goSchema);
 export const signedReceiptSchema: z.ZodType<SignedReceipt> = signed(receiptSchema);
+
+export const replayEvidenceSchema: z.ZodType<ReplayEvidence> = z.strictObject({
+  submission: signedSubmissionSchema,
+  statements: z.array(signedReplaySchema).max(8),
+});
 
 const detail = z.strictObject({
   fragment: text.exactOptional(),
@@ -187,6 +215,7 @@ export const queryRecordSchema: z.ZodType<QueryRecord> = z.strictObject({
   answers: z
     .array(z.strictObject({ receipt: signedReceiptSchema, sealed: sealedShareSchema }))
     .max(8),
+  replay: replayEvidenceSchema.exactOptional(),
 });
 
 export const roomSchema: z.ZodType<RoomDocument> = z.strictObject({

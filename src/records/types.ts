@@ -98,6 +98,33 @@ export interface Receipt {
   readonly software: string;
 }
 
+/**
+ * A party's word that a question is an earlier one again: it holds its own answer of that run, its
+ * data and policy are the same, and nothing is drawn or charged. Signed by the party.
+ */
+export interface Replay {
+  readonly version: 1;
+  readonly backend: 'mpc';
+  readonly room: string;
+  readonly policy_digest: string;
+  readonly party: string;
+  /** The question as it is asked now. */
+  readonly query_id: string;
+  readonly submission_digest: string;
+  readonly plan_digest: string;
+  /** What both questions have in common; see replay.ts. */
+  readonly query_key: string;
+  /** The run whose answer is given again. */
+  readonly earlier: {
+    readonly query_id: string;
+    readonly submission_digest: string;
+    readonly plan_digest: string;
+    readonly session: string;
+    /** Of this party's sealed share. */
+    readonly share_digest: string;
+  };
+}
+
 /** One party's output share, sealed to the analyst (HPKE). */
 export interface SealedShare {
   readonly version: 1;
@@ -111,6 +138,7 @@ export interface SealedShare {
 export type SignedSubmission = Signed<Submission>;
 export type SignedGo = Signed<Go>;
 export type SignedReceipt = Signed<Receipt>;
+export type SignedReplay = Signed<Replay>;
 
 /** `prepared` ends what was submitted to prepare, as `answered` ends a question. */
 export type QueryState =
@@ -133,6 +161,14 @@ export interface QueryAnswer {
   readonly sealed: SealedShare;
 }
 
+/** What stands in for a run when an earlier answer is given again. */
+export interface ReplayEvidence {
+  /** The earlier question, as its analyst signed it. */
+  readonly submission: SignedSubmission;
+  /** One of each party of the plan. */
+  readonly statements: readonly SignedReplay[];
+}
+
 /** Where a query stands, as the coordinator tells it. Nothing in it is trusted unverified. */
 export interface QueryRecord {
   readonly version: 1;
@@ -143,8 +179,11 @@ export interface QueryRecord {
   readonly plan_digest: string | null;
   readonly error: QueryError | null;
   readonly progress: readonly QueryProgress[];
+  /** Of the run that was answered; of the earlier one when its answer is given again. */
   readonly gos: readonly SignedGo[];
   readonly answers: readonly QueryAnswer[];
+  /** Present when the answers are an earlier run's. */
+  readonly replay?: ReplayEvidence;
 }
 
 /** `GET /v1/room`. */

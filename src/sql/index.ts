@@ -10,6 +10,8 @@ export {
   tablesOfSides,
 } from './shape.ts';
 export { evaluatePredicate, evaluateTerm, holds } from './terms.ts';
+export { alignPlans, coreDigest } from './core.ts';
+export type { Alignment } from './core.ts';
 export { boundsRecord } from './bounds-record.ts';
 export type { BoundsRecord } from './bounds-record.ts';
 export { daysOf, isoOf } from './calendar.ts';

@@ -50,7 +50,24 @@ const gos = z.strictObject({
  * `refuse`) from all; then `reserve` to all, `go` from all; then `gos` to all, which starts the run.
  */
 const reserve = z.strictObject({ type: z.literal('reserve'), query_id: queryId });
-const ready = z.strictObject({ type: z.literal('ready'), query_id: queryId });
+/**
+ * A party that has answered an identical question before says with `ready` which run that was, and
+ * why it would refuse to run anew (null: it would not). When all parties name one run, `replay` goes
+ * to all in place of `reserve`, and each sends `replayed` and the `answer` it gave then.
+ */
+const ready = z.strictObject({
+  type: z.literal('ready'),
+  query_id: queryId,
+  replay: z.strictObject({ session: digest, otherwise: error.nullable() }).exactOptional(),
+});
+const replay = z.strictObject({ type: z.literal('replay'), query_id: queryId, session: digest });
+const replayed = z.strictObject({
+  type: z.literal('replayed'),
+  query_id: queryId,
+  statement: z.unknown(),
+  submission: z.unknown(),
+  gos: z.array(z.unknown()).max(8),
+});
 const abort = z.strictObject({ type: z.literal('abort'), query_id: queryId, error });
 /**
  * A run that broke off: `park` to all, `parked` (or, after a new connection, `held`) from all, then
@@ -106,7 +123,16 @@ const answer = z.strictObject({
 const prepared = z.strictObject({ type: z.literal('prepared'), query_id: queryId });
 
 const greetingSchema = z.discriminatedUnion('type', [challenge, welcome, refused]);
-const orderSchema = z.discriminatedUnion('type', [query, reserve, gos, abort, park, resume, over]);
+const orderSchema = z.discriminatedUnion('type', [
+  query,
+  reserve,
+  replay,
+  gos,
+  abort,
+  park,
+  resume,
+  over,
+]);
 const reportSchema = z.discriminatedUnion('type', [
   ready,
   go,
@@ -115,6 +141,7 @@ const reportSchema = z.discriminatedUnion('type', [
   progress,
   answer,
   prepared,
+  replayed,
   parked,
   held,
 ]);

@@ -432,7 +432,8 @@ function errorIn(bundle: unknown): unknown {
 }
 
 describe('a tampered receipt', () => {
-  it.each(ROWS)('is named: %s', (_, edit, code, path, party) => {
+  it.each(ROWS.map((row) => [row[0], row] as const))('is named: %s', (_, row) => {
+    const [, edit, code, path, party] = row;
     const error = errorIn(edit(genuine));
     expect(error).toMatchObject({ code });
     const { detail } = error as { detail: { path?: string; party?: string } };

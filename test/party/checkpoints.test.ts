@@ -198,7 +198,7 @@ function agreed(asked = OF_ONE_TABLE, queryId = 'checkpoint-query-01') {
     const shelf = await openShelf(runs, owner);
     const parts = { policy, policyDigest: digest, party: 'shopgood', ledger: charges, shelf, log };
     const nameOf = typeof dataset === 'string' ? () => dataset : dataset;
-    const context = { ...parts, dataset: nameOf } as unknown as PartyContext;
+    const context = { ...parts, answers: null, dataset: nameOf } as unknown as PartyContext;
     return restoreRuns(context, { runsMax: 4, ageMsMax: 60_000 });
   };
   const answer = async (): Promise<AnswerReport> => {

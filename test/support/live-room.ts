@@ -73,6 +73,8 @@ export async function liveRoom(
   draft: Policy,
   rows: Readonly<Record<string, readonly Row[]>>,
   fetcher?: typeof fetch,
+  /** Whether nodes keep answers for identical questions; most tests want every run to be one. */
+  answers = false,
 ): Promise<LiveRoom> {
   const direct = draft.execution.links === 'direct';
   const ports = new Map<string, number>();
@@ -120,6 +122,7 @@ export async function liveRoom(
       ledgerDirectory: join(dir, `${party}-ledger`),
       runsDirectory: join(dir, `${party}-runs`),
       approvalsDirectory: join(dir, `${party}-approvals`),
+      ...(answers ? { answersDirectory: join(dir, `${party}-answers`) } : {}),
       coordinatorUrl: coordinator.url,
       ...(listen === null ? {} : { listen }),
       log,

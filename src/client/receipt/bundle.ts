@@ -5,12 +5,14 @@ import { packetOf, parseJsonStrict } from '../../policy/index.ts';
 import type { PolicyPacket } from '../../policy/types.ts';
 import {
   parseRecord,
+  replayEvidenceSchema,
   SALT_BYTES,
   SHARE_BYTES_MAX,
   signedGoSchema,
   signedReceiptSchema,
   signedSubmissionSchema,
   type Json,
+  type ReplayEvidence,
   type SignedGo,
   type SignedReceipt,
   type SignedSubmission,
@@ -46,6 +48,8 @@ export interface MpcBundle {
   readonly packet: PolicyPacket;
   /** The question, as the analyst signed it. */
   readonly submission: SignedSubmission;
+  /** Null for a run of its own; else `gos` and `receipts` are of the earlier run named here. */
+  readonly replay: ReplayEvidence | null;
   readonly gos: readonly SignedGo[];
   readonly receipts: readonly SignedReceipt[];
   /** Null when the holder keeps the shares: then nothing ties `answer` to the receipts. */
@@ -87,6 +91,7 @@ const bundleSchema = z.discriminatedUnion('backend', [
     ...common,
     backend: z.literal('mpc'),
     submission: signedSubmissionSchema,
+    replay: replayEvidenceSchema.nullable(),
     gos: z.array(signedGoSchema).max(8),
     receipts: z.array(signedReceiptSchema).max(8),
     openings: z.array(openingSchema).max(8).nullable(),

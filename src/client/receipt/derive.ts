@@ -1,3 +1,4 @@
+import { ParleyError } from '../../core/errors.ts';
 import { formatRational, parseRational } from '../../core/rational.ts';
 import type { Policy } from '../../policy/types.ts';
 import { submissionDigest, type Receipt, type Submission } from '../../records/index.ts';
@@ -24,8 +25,10 @@ export interface Expected {
   readonly price: Receipt['price'];
 }
 
-/** With what the intervals of the answer follow from. */
+/** With whom it is for, and what the intervals of the answer follow from. */
 export interface Derived extends Expected {
+  /** Of the analyst who asked. */
+  readonly sealingKey: string;
   readonly widths: Release['widths'];
 }
 
@@ -40,11 +43,20 @@ export function priceOf({ privacy }: Plan): Receipt['price'] {
   };
 }
 
+/** @throws ParleyError ANALYST_UNKNOWN. */
+function sealingKeyOf(policy: Policy, analyst: string): string {
+  const known = policy.analysts.find(({ name }) => name === analyst);
+  if (known !== undefined) return known.sealing_key;
+  throw new ParleyError('ANALYST_UNKNOWN', 'the policy names no such analyst', {
+    fragment: analyst,
+  });
+}
+
 /**
  * Plans a question again and derives everything a receipt of it must state, before looking at
  * anything a party or the coordinator said. For the analyst and for an auditor alike.
  *
- * @throws ParleyError of `planQuery` and of the calibration, as the parties would.
+ * @throws ParleyError ANALYST_UNKNOWN, of `planQuery` and of the calibration, as the parties would.
  */
 export function deriveExpected(
   policy: Policy,
@@ -63,6 +75,7 @@ export function deriveExpected(
     noise,
     bounds: boundsRecord(plan),
     price: priceOf(plan),
+    sealingKey: sealingKeyOf(policy, submission.analyst),
     widths,
   };
 }

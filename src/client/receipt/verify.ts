@@ -5,7 +5,8 @@ import { decodeAnswer } from '../decode.ts';
 import { answerDocumentOf, openingOfDocument, type Bundle, type MpcBundle } from './bundle.ts';
 import { deriveExpected, type Derived } from './derive.ts';
 import { firstDifference } from './difference.ts';
-import { verifyRun, type VerifiedRun } from './run.ts';
+import { realign, verifyReplayed, type VerifiedReplay } from './replay.ts';
+import { verifyRun } from './run.ts';
 import { addShares } from './shares.ts';
 import { checkedOf, notChecked, type Check, type CheckName } from './words.ts';
 
@@ -106,27 +107,38 @@ function verifyMpc(bundle: MpcBundle, options: VerifyOptions, trail: Trail): voi
     () => deriveExpected(policy, digest, submission),
     ({ planDigest }) => checkedOf.plan(planDigest),
   );
-  const run = step(
+  const { replay } = bundle;
+  const { earlier, run } = step(
     trail,
     'run',
-    () => verifyRun(bundle, expected),
-    ({ receipts }) => checkedOf.run(receipts.map(({ document }) => document)),
+    () =>
+      replay === null
+        ? { earlier: expected, run: verifyRun(bundle, expected) }
+        : verifyReplayed(replay, bundle, expected),
+    ({ run: { receipts }, earlier: { queryId } }) =>
+      checkedOf.run(
+        receipts.map(({ document }) => document),
+        replay === null ? null : queryId,
+      ),
   );
-  verifyResult(bundle, expected, run, trail);
+  verifyResult(bundle, expected, { earlier, run }, trail);
 }
 
 /** The answer again from the opened shares, cell by cell. */
 function verifyResult(
   { openings, answer }: MpcBundle,
   expected: Derived,
-  run: VerifiedRun,
+  { earlier, run }: VerifiedReplay,
   trail: Trail,
 ): void {
   if (openings === null) return;
   const opened = step(
     trail,
     'shares',
-    () => addShares(openings.map(openingOfDocument), run, expected),
+    () => {
+      const shares = addShares(openings.map(openingOfDocument), run, earlier);
+      return realign(shares, earlier.plan, expected.plan);
+    },
     () => checkedOf.shares(openings.length),
   );
   step(

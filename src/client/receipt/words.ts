@@ -18,13 +18,18 @@ export const checkedOf = {
   plan: (digest: string): string =>
     `planning the question again gives plan ${digest.slice(0, 16)}…, and from it noise, threshold, ` +
     'bounds and price',
-  run: (receipts: readonly Receipt[]): string => {
+  run: (receipts: readonly Receipt[], replayOf: string | null): string => {
     const [first] = receipts;
     const parties = receipts.map(({ party }) => party).join(', ');
     const price = first?.price.epsilon ?? '0';
+    const again =
+      replayOf === null
+        ? ''
+        : `; each signed too that this question gets the answer of query ${replayOf} again, ` +
+          'its data unchanged, for nothing';
     return (
       `${parties} each signed one go and one receipt of this run: the same plan, data, suite, ` +
-      `noise, bounds and price (epsilon ${price}), and ledger heads as in the goes`
+      `noise, bounds and price (epsilon ${price}), and ledger heads as in the goes${again}`
     );
   },
   shares: (count: number): string =>

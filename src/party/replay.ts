@@ -1,0 +1,144 @@
+import { asParleyError, expect, ParleyError, type ErrorDocument } from '../core/errors.ts';
+import { digestOf } from '../policy/index.ts';
+import type { Replay } from '../records/index.ts';
+import { datasetsOfGos, queryKeyOf, signReplay } from '../records/index.ts';
+import { coreDigest, tablesOfSides } from '../sql/index.ts';
+import type { GivenAnswer } from './answers/index.ts';
+import type { ReplayedReport } from './control.ts';
+import { datasetsOfSide } from './dataset.ts';
+import type { PartyContext } from './node.ts';
+import type { VettedQuery } from './vet.ts';
+
+/** What this party could give again instead of running the question. */
+export interface ReplayOffer {
+  readonly given: GivenAnswer;
+  /** Why the question cannot be run; null when it can. */
+  readonly otherwise: ErrorDocument | null;
+}
+
+function sealingKeyOf({ policy }: PartyContext, { submission }: VettedQuery): string {
+  const analyst = policy.analysts.find(({ name }) => name === submission.analyst);
+  expect(analyst !== undefined, 'the submission was verified');
+  return analyst.sealing_key;
+}
+
+/**
+ * What this party looks its own answers up by: the part of the query key it can say alone. The data
+ * of the others is theirs to speak for, each in its own statement.
+ */
+export function lookupOf(context: PartyContext, query: VettedQuery): string {
+  const { policyDigest, dataset } = context;
+  return digestOf('parley/answer-lookup/v1', {
+    core: coreDigest(query.plan),
+    policy_digest: policyDigest,
+    datasets: datasetsOfSide(query.plan.sides[query.side]!, dataset),
+    sealing_key: sealingKeyOf(context, query),
+  });
+}
+
+/**
+ * Keeps an answer for identical questions to come. One that cannot be kept is an answer all the
+ * same, so a full disk is told to the owner alone.
+ */
+export async function keepAnswer(
+  context: PartyContext,
+  query: VettedQuery,
+  given: Pick<GivenAnswer, 'session' | 'gos' | 'answer'>,
+): Promise<void> {
+  const { answers, log } = context;
+  if (answers === null || !keepsAnswers(context)) return;
+  try {
+    const { signed: submission } = query;
+    await answers.keep(lookupOf(context, query), { version: 1, submission, ...given });
+  } catch (error) {
+    const { code } = asParleyError(error);
+    log.warn({ code }, 'an answer is not kept for identical questions');
+  }
+}
+
+function keepsAnswers({ policy }: PartyContext): boolean {
+  return policy.rules.cache_identical_queries !== false;
+}
+
+/**
+ * The answer to give again to a vetted question: the one this very query id got, or the newest to an
+ * identical question, on the data this node has now. Null when there is none or the policy says no.
+ */
+export function findAnswer(context: PartyContext, query: VettedQuery): GivenAnswer | null {
+  const { answers } = context;
+  if (answers === null || !keepsAnswers(context)) return null;
+  if (query.submission.purpose === 'prepare') return null;
+  const lookup = lookupOf(context, query);
+  const own = answers.ofQuery(query.submission.query_id);
+  if (own === null) return answers.find(lookup);
+  // One id is one question: another one under it is a mistake or an attack, and gets nothing.
+  return own.answer.receipt.document.submission_digest === query.submissionDigest &&
+    sameData(context, query, own)
+    ? own
+    : null;
+}
+
+function sameData(
+  { dataset, party }: PartyContext,
+  query: VettedQuery,
+  { answer }: GivenAnswer,
+): boolean {
+  const now = datasetsOfSide(query.plan.sides[query.side]!, dataset);
+  const then = answer.receipt.document.datasets[party] ?? [];
+  return (
+    now.length === then.length &&
+    now.every(({ table, commitment }, i) => {
+      return then[i]?.table === table && then[i]?.commitment === commitment;
+    })
+  );
+}
+
+/**
+ * Signs that a question gets an earlier answer again, and hands over what proves it. Nothing is
+ * drawn, opened or charged.
+ *
+ * @param session - the run the coordinator says all parties hold; one that lies gets nothing.
+ * @throws ParleyError FRAME_MALFORMED when this party offered another one.
+ */
+export function replayAnswer(
+  context: PartyContext,
+  query: VettedQuery,
+  { given }: ReplayOffer,
+  session: string,
+): ReplayedReport {
+  if (given.session !== session) {
+    throw new ParleyError('FRAME_MALFORMED', 'the coordinator named another run than was offered');
+  }
+  const { policy, policyDigest, party, keys } = context;
+  const { document: receipt } = given.answer.receipt;
+  const document: Replay = {
+    version: 1,
+    backend: 'mpc',
+    room: policy.room,
+    policy_digest: policyDigest,
+    party,
+    query_id: query.submission.query_id,
+    submission_digest: query.submissionDigest,
+    plan_digest: query.planDigest,
+    query_key: queryKeyOf({
+      core: coreDigest(query.plan),
+      policyDigest,
+      datasets: datasetsOfGos(given.gos, tablesOfSides(query.plan)),
+      sealingKey: sealingKeyOf(context, query),
+    }),
+    earlier: {
+      query_id: receipt.query_id,
+      submission_digest: receipt.submission_digest,
+      plan_digest: receipt.plan_digest,
+      session,
+      share_digest: receipt.share_digest,
+    },
+  };
+  return {
+    type: 'replayed',
+    query_id: query.submission.query_id,
+    statement: signReplay(document, keys.identity.privateKey),
+    submission: given.submission,
+    gos: [...given.gos],
+  };
+}
