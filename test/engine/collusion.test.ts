@@ -8,16 +8,12 @@
 //
 // Mutants wrap faces below the engine. An OPRF without the hash index is caught by
 // test/psi/cross-bin.test.ts, an attack that these tests, of messages alone, cannot see.
-import { createHash } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { LocalTable, OutputShare } from '../../src/engine/types.ts';
+import type { OutputShare } from '../../src/engine/types.ts';
 import { systemRng, type Rng } from '../../src/core/rng.ts';
 import type { TripleSource } from '../../src/protocols/ot/index.ts';
 import type { CuckooTable } from '../../src/protocols/psi/cuckoo.ts';
-import { planQuery, type Plan } from '../../src/sql/index.ts';
-import { engineRoom, type EngineRoom } from '../support/engine.ts';
-import { memoryMesh, type MemoryMesh, type Tap } from '../support/memory-channel.ts';
-import { OPEN_RULES, roomPolicy } from '../support/room-policy.ts';
+import { openBench, tablesOf, type Bench, type Input } from '../support/collusion.ts';
 import {
   classify,
   rowCorrelation,
@@ -114,69 +110,15 @@ vi.mock('../../src/protocols/ot/triples.ts', async (load) => {
   };
 });
 
-const SQL: Readonly<Record<number, string>> = {
-  2: `SELECT campaign_id, COUNT(DISTINCT hashed_email) AS u, SUM(total_spent) AS s FROM joined_data
-      WHERE exposure_date < purchase_date GROUP BY campaign_id`,
-  3: `SELECT tier, COUNT(DISTINCT hashed_email) AS u, SUM(points) AS p FROM joined_data
-      WHERE exposure_date < purchase_date GROUP BY tier`,
-  4: `SELECT COUNT(DISTINCT hashed_email) AS u, SUM(score) AS s FROM joined_data
-      WHERE clicked OR online`,
-};
-const USERS = 60;
-
 /** Runs per input and number of parties. */
 const RUNS = Number(process.env['PARLEY_VIEW_RUNS'] ?? '0');
 const runsOf = (parties: number): number => (RUNS > 0 ? RUNS : { 2: 10, 3: 6, 4: 4 }[parties]!);
-
-type Input = 'equal' | 'disjoint' | 'empty' | 'filtered';
-
-/** As far apart as inputs of the same declared size can be. */
-function tablesOf(plan: Plan, input: Input): LocalTable[] {
-  const users = input === 'empty' ? 0 : USERS;
-  const high = input !== 'disjoint';
-  return plan.sides.map(({ columns, slots, bits }, side) => {
-    const cells = users * slots;
-    const all = (value: number): Uint8Array => new Uint8Array(cells).fill(value);
-    const ids = Array.from({ length: users }, (_, u) =>
-      createHash('sha256')
-        .update(input === 'disjoint' ? `${side} ${u}` : `${u}`)
-        .digest(),
-    );
-    // Purchases are the later ones, so that every row of `equal` qualifies.
-    const dates = { purchase_date: 20_300, exposure_date: 20_290 };
-    const valueOf = (name: string): number =>
-      name in dates ? dates[name as keyof typeof dates] : high ? 2 : 0;
-    return {
-      users,
-      ids: new Uint8Array(Buffer.concat(ids)),
-      slots,
-      valid: all(input === 'filtered' ? 0 : 1),
-      values: Object.fromEntries(columns.map((c) => [c, new Float64Array(cells).fill(valueOf(c))])),
-      present: Object.fromEntries(columns.map((c) => [c, all(input === 'filtered' ? 0 : 1)])),
-      bits: bits.map(() => all(high && input !== 'filtered' ? 1 : 0)),
-    };
-  });
-}
 
 interface Trial {
   readonly input: Input;
   readonly views: readonly View[];
   readonly table: CuckooTable;
   readonly shares: readonly OutputShare[];
-}
-
-interface Bench {
-  readonly plan: Plan;
-  readonly links: MemoryMesh;
-  readonly room: EngineRoom;
-}
-
-async function openBench(parties: number, tap?: Tap): Promise<Bench> {
-  const join = { oprf: 'kkrt', ot_field_bits: 4, shard_users: 64 } as const;
-  const policy = roomPolicy({ ...OPEN_RULES, join }, 1, parties);
-  const plan = planQuery(policy, 'd'.repeat(64), SQL[parties]!, { epsilon: null });
-  const links = memoryMesh(parties, tap);
-  return { plan, links, room: await engineRoom({ parties, links }) };
 }
 
 async function runOnce({ plan, links, room }: Bench, input: Input): Promise<Trial> {
@@ -258,7 +200,7 @@ describe.each([2, 3, 4])('all but one of %i parties', (parties) => {
   let trials: Trial[];
   const honestParties = Array.from({ length: parties }, (_, side) => side);
   beforeAll(async () => {
-    bench = await openBench(parties);
+    bench = await openBench(parties, 'kkrt');
     trials = await trialsOf(bench, runsOf(parties));
   }, 600_000);
 
@@ -300,7 +242,7 @@ describe('what they would see of a build that leaks', () => {
     ['free OKVS columns of zeros', 'noFreeColumns', 1, /psi\/hint: bytes uniform$/],
     ['a triple used again', 'oneTriple', 0, /^opened differences: bytes uniform$/],
   ] as const)('%s', async (_, mutant, honest, alarm) => {
-    const bench = await openBench(2);
+    const bench = await openBench(2, 'kkrt');
     hooks[mutant] = true;
     const { alarms } = examine(await trialsOf(bench, 3), honest);
     expect(alarms.some((text) => alarm.test(text))).toBe(true);
@@ -325,7 +267,7 @@ describe('what they would see of a build that leaks', () => {
 
   it('a bit of the input in every sixteenth byte of a message that stays uniform', async () => {
     let input: Input = 'equal';
-    const bench = await openBench(2, (frame) => {
+    const bench = await openBench(2, 'kkrt', (frame) => {
       if (frame.step !== 'hint') return frame;
       const bytes = frame.bytes.map((byte, i) =>
         i % 16 === 0 ? (byte & 0xfe) | (input === 'equal' ? (i / 16) & 1 : ~(i / 16) & 1) : byte,

@@ -154,3 +154,25 @@ export function rowCorrelation(
   const z = chiSquareZ(sum, columns);
   return { kind, test: 'row bits independent of membership', z };
 }
+
+/**
+ * Each bit of items of one length, over all items of an input: the z-score of its ones that lies
+ * furthest from 0. @param bits - of an item, from the lowest; the rest is not looked at.
+ */
+export function balancedBits({ kind, byInput }: Samples, itemBytes: number, bits: number): Score {
+  let worst = 0;
+  for (const messages of byInput) {
+    const ones = new Float64Array(bits);
+    const n = messages.reduce((sum, { length }) => sum + length / itemBytes, 0);
+    for (const message of messages) {
+      for (let at = 0; at < message.length; at += itemBytes) {
+        for (let b = 0; b < bits; b++) ones[b]! += (message[at + (b >> 3)]! >> (b & 7)) & 1;
+      }
+    }
+    for (const count of ones) {
+      const z = (2 * count - n) / Math.sqrt(n);
+      if (Math.abs(z) > Math.abs(worst)) worst = z;
+    }
+  }
+  return { kind, test: 'every bit of an item balanced', z: worst };
+}
