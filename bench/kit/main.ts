@@ -135,6 +135,7 @@ function lineOf(
   const ms = spreadOf(timed.map((run) => run.ms));
   const bytes = timed[0]!.bytes;
   const cpu = bytes.map((_, party) => spreadOf(timed.map((run) => run.cpuMs[party]!)).median);
+  const cpuAll = spreadOf(timed.map((run) => run.cpuAllMs)).median;
   const all = bytes.reduce((sum, one) => sum + one, 0);
   return {
     case: params.case,
@@ -154,6 +155,7 @@ function lineOf(
     bytes_sent: bytes,
     rounds,
     cpu_ns_each: cpu.map((one) => round3((one * 1e6) / n)),
+    cpu_ns_each_all: round3((cpuAll * 1e6) / n),
     // Of the party that has more to do, if it had a core to itself and never waited.
     per_cpu_second: Math.round((n * 1e3) / Math.max(...cpu)),
     ...task.more?.(params, ms.median),

@@ -17,8 +17,10 @@ export interface PartiesOptions {
 export interface TimedRun {
   /** From the order to the last party's end. */
   readonly ms: number;
-  /** By party. */
+  /** By party: of its thread, or of its process with all its threads. */
   readonly cpuMs: readonly number[];
+  /** Of all threads of all parties, those they started included. */
+  readonly cpuAllMs: number;
   readonly bytes: readonly number[];
   /** Greatest resident memory so far: of each process, or of the one process of all threads. */
   readonly rssMb: readonly number[];
@@ -69,12 +71,18 @@ export async function startParties(options: PartiesOptions): Promise<Parties> {
     },
     async run() {
       const startedAt = performance.now();
+      const before = process.cpuUsage();
       const answers = await all({ do: 'run' });
       const ms = performance.now() - startedAt;
+      const { user, system } = process.cpuUsage(before);
       const rssMb = answers.map((a) => a.rssMb!);
       return {
         ms,
         cpuMs: answers.map((a) => a.cpuMs!),
+        cpuAllMs:
+          link === 'threads'
+            ? (user + system) / 1e3
+            : answers.reduce((sum, a) => sum + a.cpuMs!, 0),
         bytes: answers.map((a) => a.bytes!),
         rssMb: link === 'threads' ? [Math.max(...rssMb)] : rssMb,
       };

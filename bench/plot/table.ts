@@ -36,6 +36,7 @@ const HEADINGS: Readonly<Record<string, string>> = {
   mb_sent: 'MB sent by all',
   rounds: 'rounds',
   cpu_ns_each: 'CPU ns each, by party',
+  cpu_ns_each_all: 'CPU ns each, all threads',
   per_cpu_second: 'per CPU second',
   peak_rss_mb: 'peak MB',
 };
