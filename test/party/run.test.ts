@@ -32,14 +32,14 @@ import { sameUsers } from '../support/tables.ts';
 
 const log = pino({ level: 'silent' });
 
-function policyOf(parties: number, shards: number): Policy {
-  const join = { oprf: 'kkrt', ot_field_bits: 4, shard_users: 64 / shards } as const;
+function policyOf(parties: number, shards: number, oprf: 'ecdh' | 'kkrt'): Policy {
+  const join = { oprf, ot_field_bits: 4, shard_users: 64 / shards } as const;
   return roomPolicy({ ...OPEN_RULES, join }, 1, parties);
 }
 
-function planOf(parties: number, shards: number): Plan {
+function planOf(parties: number, shards: number, oprf: 'ecdh' | 'kkrt' = 'kkrt'): Plan {
   const sql = 'SELECT COUNT(DISTINCT hashed_email) AS u, SUM(items) AS i FROM joined_data';
-  return planQuery(policyOf(parties, shards), 'd'.repeat(64), sql, { epsilon: null });
+  return planQuery(policyOf(parties, shards, oprf), 'd'.repeat(64), sql, { epsilon: null });
 }
 
 describe('parameters', () => {
@@ -301,6 +301,35 @@ describe('in worker threads', () => {
       );
       const totals = aggregatePlain(plan, local);
       expect(totals[0]![0]).toBeGreaterThan(20n);
+      expect(combine(shares)).toEqual(releasePlain(plan, calibrationOf(plan), totals, () => 0n));
+      for (const link of links.flat()) await link?.close();
+    },
+  );
+
+  it.each([
+    [1, 3, 2],
+    [2, 5, 1],
+    [4, 2, 0],
+  ])(
+    '%i shards of ECDH on %i workers have %i helpers each, and the plain answer',
+    async (...of) => {
+      const [shards, workers, helpers] = of;
+      const plan = planOf(2, shards, 'ecdh');
+      const local = sameUsers(plan, 50);
+      const links = await linkMesh(2);
+      const given: number[] = [];
+      const seen = (inner: WorkerPool): WorkerPool => ({
+        ...inner,
+        run(task, moved, options) {
+          if (task.kind === 'shard') given.push(task.helpers);
+          return inner.run(task, moved, options);
+        },
+      });
+      const shares = await Promise.all(
+        links.map((own, side) => runAt(plan, side, own, local[side]!, seen(poolOf(workers)))),
+      );
+      expect(given).toEqual(Array.from({ length: 2 * shards }, () => helpers));
+      const totals = aggregatePlain(plan, local);
       expect(combine(shares)).toEqual(releasePlain(plan, calibrationOf(plan), totals, () => 0n));
       for (const link of links.flat()) await link?.close();
     },
