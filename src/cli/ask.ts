@@ -1,6 +1,6 @@
 import type { Answer, Client } from '../client/index.ts';
 import { formatBundle, formatCsv, formatJson, formatTable } from '../client/index.ts';
-import type { QueryRecord, TemplateCall } from '../records/index.ts';
+import type { Backend, QueryRecord, TemplateCall } from '../records/index.ts';
 import { writeText } from './files.ts';
 import type { Format } from './options.ts';
 import { print, tell } from './output.ts';
@@ -10,6 +10,7 @@ import { progressDisplay } from './progress.ts';
 export interface AskOptions {
   readonly epsilon?: string;
   readonly queryId?: string;
+  readonly backend?: Backend;
   readonly template?: TemplateCall;
   readonly signal?: AbortSignal;
   /** No progress on stderr. */
@@ -28,6 +29,7 @@ export async function ask(
     const answer = await client.answer(sql, {
       epsilon: options.epsilon ?? null,
       ...(options.queryId === undefined ? {} : { queryId: options.queryId }),
+      ...(options.backend === undefined ? {} : { backend: options.backend }),
       ...(options.template === undefined ? {} : { template: options.template }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       onProgress: (record) => {
@@ -45,7 +47,7 @@ export async function ask(
 export async function prepare(
   client: Client,
   sql: string,
-  options: Omit<AskOptions, 'queryId'>,
+  options: Omit<AskOptions, 'queryId' | 'backend'>,
 ): Promise<QueryRecord> {
   const display = progressDisplay(options.quiet);
   try {
@@ -83,9 +85,16 @@ export function keepReceipt({ bundle }: Answer, file: string | undefined): void 
 export function printAnswer(answer: Answer, format: Format): void {
   if (format === 'json') print(formatJson(answer));
   else if (format === 'csv') print(formatCsv(answer));
-  else print(formatTable(answer));
+  else print(embolden(formatTable(answer), answer.labels.length));
   if (answer.replayOf !== null) {
     tell(`the answer of query ${answer.replayOf} again, byte for byte: nothing was spent`);
   }
   if (format === 'csv') for (const label of answer.labels) tell(label);
+}
+
+/** The labels at the head of a table in bold, where a terminal shows it. */
+function embolden(table: string, labels: number): string {
+  if (!process.stdout.isTTY) return table;
+  const lines = table.split('\n');
+  return lines.map((line, i) => (i < labels ? `\u001b[1m${line}\u001b[0m` : line)).join('\n');
 }

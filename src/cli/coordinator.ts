@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { Command } from 'commander';
+import type { EnclaveHost } from '../coordinator/index.ts';
 import { readPacket } from './files.ts';
 import { openLog } from './log.ts';
 import { graceOf, portOf } from './options.ts';
@@ -12,6 +13,17 @@ interface CoordinatorFlags {
   readonly host: string;
   readonly port: number;
   readonly resumeGrace?: number;
+  readonly enclave?: string;
+}
+
+/** Every connection to the socket is an enclave of its own. */
+async function enclaveHostAt(socket: string): Promise<EnclaveHost> {
+  const host = await import('../tee-adapter/host/index.ts');
+  const { connectEnclave, enclaveConnection, sealedInputBytes } = host;
+  return {
+    connect: async () => enclaveConnection(await connectEnclave(socket)),
+    inputBytes: sealedInputBytes,
+  };
 }
 
 /** `parley coordinator`: relays ciphertext between nodes, takes signed queries from analysts. */
@@ -26,6 +38,7 @@ export function coordinatorCommand(): Command {
     .option('--host <address>', 'address to listen on', '127.0.0.1')
     .option('--port <number>', 'port to listen on; 0 takes a free one', portOf, 7600)
     .option('--resume-grace <s>', 'how long a run waits for a party that was lost (20)', graceOf)
+    .option('--enclave <socket>', 'unix socket of an enclave host (parley enclave)')
     .action((flags: CoordinatorFlags) =>
       withErrors(true, async () => {
         const log = openLog('coordinator');
@@ -39,6 +52,9 @@ export function coordinatorCommand(): Command {
           port: flags.port,
           dataDir: flags.state,
           log,
+          ...(flags.enclave === undefined
+            ? {}
+            : { enclaveHost: await enclaveHostAt(flags.enclave) }),
           ...(flags.resumeGrace === undefined
             ? {}
             : { limits: { resumeGraceMs: 1000 * flags.resumeGrace } }),

@@ -31,6 +31,15 @@ export function writeText(path: string, text: string): void {
   }
 }
 
+/** A new file that its owner alone can read. @throws ParleyError STORAGE_FAILED, also when it exists. */
+export function writeSecret(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    throw new ParleyError('STORAGE_FAILED', `cannot make ${basename(path)}`, {}, error);
+  }
+}
+
 /** A packet file with all its signatures checked. @throws ParleyError POLICY_*. */
 export function readPacket(path: string): {
   readonly packet: PolicyPacket;

@@ -3,6 +3,7 @@ import { approveCommand } from './approve.ts';
 import { coordinatorCommand } from './coordinator.ts';
 import { dataCommand } from './data.ts';
 import { demoCommand } from './demo.ts';
+import { enclaveCommand } from './enclave.ts';
 import { explainCommand } from './explain.ts';
 import { keygenCommand } from './keygen.ts';
 import { EXIT_USAGE } from './output.ts';
@@ -32,6 +33,7 @@ const program = new Command('parley')
   .addCommand(dataCommand())
   .addCommand(partyCommand())
   .addCommand(coordinatorCommand())
+  .addCommand(enclaveCommand())
   .addCommand(prepareCommand())
   .addCommand(queryCommand())
   .addCommand(verifyCommand())

@@ -9,6 +9,14 @@ export function formatOption(): Option {
     .default('table');
 }
 
+/** `--backend`; without it shares, where the policy allows them. */
+export function backendOption(): Option {
+  return new Option(
+    '--backend <backend>',
+    'what it runs on: mpc, shares at the parties; tee, an attested enclave',
+  ).choices(['mpc', 'tee']);
+}
+
 /** A port as the operating system takes it. @throws InvalidArgumentError: wrong usage. */
 export function portOf(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;

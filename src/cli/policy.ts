@@ -109,6 +109,12 @@ export function describePolicy(policy: Policy, digest: string): string {
   lines.push(
     `a group opens from ${rules.min_privacy_units_per_group} users (${rules.partition_selection})`,
   );
+  lines.push(`runs on: ${policy.execution.backends.join(', ')}`);
+  for (const { type, not_after } of policy.execution.tee?.references ?? []) {
+    const what =
+      type === 'simulated' ? 'SIMULATED ENCLAVES, WITHOUT HARDWARE' : `enclaves: ${type}`;
+    lines.push(`  ${what}, until ${not_after}`);
+  }
   lines.push(
     dp === 'off'
       ? 'NO DIFFERENTIAL PRIVACY: every party signed that results carry no noise'

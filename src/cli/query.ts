@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { analystClient, withAnalystOptions, type AnalystFlags } from './analyst.ts';
-import { formatOption, type Format } from './options.ts';
+import type { Backend } from '../records/index.ts';
+import { backendOption, formatOption, type Format } from './options.ts';
 import { ask, keepReceipt, printAnswer } from './ask.ts';
 import { withErrors } from './output.ts';
 
@@ -9,6 +10,7 @@ interface QueryFlags extends AnalystFlags {
   readonly epsilon?: string;
   readonly id?: string;
   readonly receipt?: string;
+  readonly backend?: Backend;
   readonly quiet?: boolean;
 }
 
@@ -25,6 +27,7 @@ export function queryCommand(): Command {
     .option('--epsilon <decimal>', "what to spend; the policy's default otherwise")
     .option('--id <id>', 'query id, to repeat a question without a second charge')
     .option('--receipt <file>', 'write what proves the answer to others here (parley verify)')
+    .addOption(backendOption())
     .addOption(formatOption())
     .option('--quiet', 'no progress')
     .action((sql: string, flags: QueryFlags) =>
@@ -33,6 +36,7 @@ export function queryCommand(): Command {
         const { answer } = await ask(client, sql, {
           quiet: flags.quiet === true,
           ...(flags.epsilon === undefined ? {} : { epsilon: flags.epsilon }),
+          ...(flags.backend === undefined ? {} : { backend: flags.backend }),
           ...(flags.id === undefined ? {} : { queryId: flags.id }),
         });
         keepReceipt(answer, flags.receipt);

@@ -18,8 +18,10 @@ import {
 } from '../policy/index.ts';
 import type { Policy, PolicyPacket } from '../policy/types.ts';
 import { readText, writeText } from './files.ts';
+import { SIMULATION_NOTICE } from '../tee-adapter/simulated.ts';
 import type { RoleProcess } from './processes.ts';
 import { startRole } from './processes.ts';
+import { addSimulatedEnclave, type SandboxEnclave } from './sandbox-enclave.ts';
 
 /** The analyst that a sandbox adds to the policy. */
 export const SANDBOX_ANALYST = 'analyst';
@@ -55,6 +57,8 @@ export interface RoomOptions {
   /** Kept and given by the caller; a temporary folder otherwise. */
   readonly state?: string;
   readonly port?: number;
+  /** Adds an enclave without hardware to the policy that is signed here. */
+  readonly simulatedEnclave?: boolean;
   /** Where a party finds the coordinator; `coordinatorUrl` itself when left out. */
   readonly route?: (party: string, coordinatorUrl: string) => Promise<string>;
   /** Told what is happening, one short line each. */
@@ -84,19 +88,26 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
   const draft = readDraft(options.directory);
   const state = options.state ?? mkdtempSync(join(tmpdir(), 'parley-'));
   const roles: RoleProcess[] = [];
+  let enclave: SandboxEnclave | null = null;
   const stopAll = async (): Promise<void> => {
     await Promise.all(roles.toReversed().map((role) => role.stop()));
+    enclave?.remove();
     if (options.state === undefined) rmSync(state, { recursive: true, force: true });
   };
   let closing: Promise<void> | null = null;
   const close = (): Promise<void> => (closing ??= stopAll());
   try {
     mkdirSync(state, { recursive: true, mode: 0o700 });
-    const signed = await makeAndSign(draft, state);
+    const parsed = parsePolicyDraft(draft);
+    if (options.simulatedEnclave === true) enclave = addSimulatedEnclave(parsed);
+    const signed = await makeAndSign(enclave?.draft ?? parsed, state);
     const { policy, digest } = verifyPacket(signed.packet);
     options.check?.(policy, digest);
     options.say?.(`policy signed by ${policy.parties.map((p) => p.name).join(' and ')}`);
-    const url = await startRoles(options, state, signed, policy, roles);
+    if (enclave !== null) {
+      options.say?.(`${SIMULATION_NOTICE}; this sandbox added it to the policy it signed`);
+    }
+    const url = await startRoles(options, state, signed, policy, roles, enclave);
     return {
       url,
       policy,
@@ -186,8 +197,7 @@ export function completeWithKeys(
   return { policy, keysOf, analystKeys };
 }
 
-async function makeAndSign(draftText: string, state: string): Promise<Signed> {
-  const draft = parsePolicyDraft(draftText);
+async function makeAndSign(draft: PolicyDraft, state: string): Promise<Signed> {
   const direct = draft.execution.links === 'direct';
   const linkPorts = await freePorts(direct ? draft.parties.map((p) => p.name) : []);
   const { policy, keysOf, analystKeys } = completeWithKeys(draft, linkPorts);
@@ -215,6 +225,7 @@ async function startRoles(
   signed: Signed,
   policy: Policy,
   roles: RoleProcess[],
+  enclave: SandboxEnclave | null,
 ): Promise<string> {
   const common = ['--policy', signed.packetFile];
   const port = `${options.port ?? 0}`;
@@ -222,12 +233,14 @@ async function startRoles(
   const failed = new AbortController();
   const signals = options.signal === undefined ? [] : [options.signal];
   const signal = AbortSignal.any([failed.signal, ...signals]);
-  const coordinator = await startRole(
-    'coordinator',
-    ['coordinator', ...common, '--state', join(state, 'coordinator'), '--port', port],
-    join(state, 'coordinator.log'),
-    signal,
-  );
+  if (enclave !== null) {
+    const host = await enclave.start(state, signal);
+    roles.push(host);
+    options.say?.(`enclave host (process ${host.pid}) starts a process for every run`);
+  }
+  const args = ['coordinator', ...common, '--state', join(state, 'coordinator'), '--port', port];
+  if (enclave !== null) args.push('--enclave', enclave.socket);
+  const coordinator = await startRole('coordinator', args, join(state, 'coordinator.log'), signal);
   roles.push(coordinator);
   const url = String(coordinator.ready['url']);
   options.say?.(`coordinator (process ${coordinator.pid}) relays on ${url}`);

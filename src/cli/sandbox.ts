@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { createClient } from '../client/index.ts';
+import type { Backend } from '../records/index.ts';
 import { planQuery } from '../sql/index.ts';
 import { ask, keepReceipt, printAnswer } from './ask.ts';
 import { draftOf, explainTo } from './explain.ts';
@@ -15,6 +16,7 @@ interface SandboxFlags {
   readonly serve?: boolean;
   readonly format: Format;
   readonly epsilon?: string;
+  readonly backend?: Backend;
   readonly state?: string;
   readonly port?: number;
   readonly receipt?: string;
@@ -39,6 +41,12 @@ export function sandboxCommand(): Command {
     )
     .addOption(new Option('--serve', 'stay up and print the addresses').conflicts('query'))
     .addOption(formatOption())
+    .addOption(
+      new Option(
+        '--backend <backend>',
+        'what it runs on. tee: the sandbox adds a SIMULATED enclave, without hardware, to the policy it signs',
+      ).choices(['mpc', 'tee']),
+    )
     .option('--epsilon <decimal>', "what to spend; the policy's default otherwise")
     .option('--state <dir>', 'keep keys, stores, ledgers and logs here')
     .option('--port <number>', 'port of the coordinator; a free one otherwise', portOf)
@@ -60,7 +68,7 @@ export function sandboxCommand(): Command {
 }
 
 async function runSandbox(directory: string, flags: SandboxFlags): Promise<void> {
-  const { query, format, epsilon } = flags;
+  const { query, format, epsilon, backend } = flags;
   const quiet = flags.quiet === true || format !== 'table';
   const signal = abortOnSignal();
   const room = await openRoom({
@@ -73,6 +81,7 @@ async function runSandbox(directory: string, flags: SandboxFlags): Promise<void>
     },
     ...(flags.state === undefined ? {} : { state: flags.state }),
     ...(flags.port === undefined ? {} : { port: flags.port }),
+    ...(backend === 'tee' ? { simulatedEnclave: true } : {}),
   });
   try {
     if (query === undefined) await serve(room, format, signal);
@@ -80,6 +89,7 @@ async function runSandbox(directory: string, flags: SandboxFlags): Promise<void>
       const { answer } = await ask(clientOf(room), query, {
         quiet,
         signal,
+        ...(backend === undefined ? {} : { backend }),
         ...(epsilon === undefined ? {} : { epsilon }),
       });
       keepReceipt(answer, flags.receipt);

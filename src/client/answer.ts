@@ -1,6 +1,7 @@
-import type { SignedReceipt } from '../records/index.ts';
-import type { MpcBundle } from './receipt/bundle.ts';
+import type { Backend, SignedReceipt } from '../records/index.ts';
+import type { Bundle } from './receipt/bundle.ts';
 import type { ColumnTypeName, Plan } from '../sql/plan.ts';
+import type { Attestation } from './receipt/enclave.ts';
 
 /** Where the true value lies at the plan's confidence level; decimal text in the column's units. */
 export interface Interval {
@@ -63,9 +64,14 @@ export interface Answer extends AnswerTable {
   /** Epsilon this query spent, `0` for an earlier answer, or null when differential privacy is off. */
   readonly epsilonSpent: string | null;
   readonly deltaSpent: string | null;
-  /** The least any party's signed receipt leaves of the room's budget; null when there is none. */
+  /** The least any party's signed receipt or authorisation leaves of the room's budget; null when there is none. */
   readonly budgetLeft: { readonly epsilon: string; readonly delta: string } | null;
+  /** What the query ran on. */
+  readonly backend: Backend;
+  /** One of each party of the plan; none when it ran in an enclave. */
   readonly receipts: readonly SignedReceipt[];
   /** Everything that proves the answer to others; `formatBundle` writes it as `receipt.json`. */
-  readonly bundle: MpcBundle;
+  readonly bundle: Bundle;
+  /** What the enclave was found to be; null when there was none. */
+  readonly attestation: Attestation | null;
 }

@@ -7,13 +7,13 @@ import {
   ZERO,
 } from '../core/rational.ts';
 import type { Policy } from '../policy/types.ts';
-import type { SignedReceipt } from '../records/index.ts';
+import type { Receipt } from '../records/index.ts';
 import type { Answer } from './answer.ts';
 
 /** What is left of the budget after the party that has spent most; signed figures, never below 0. */
 export function budgetLeft(
   policy: Policy,
-  receipts: readonly SignedReceipt[],
+  stated: readonly { readonly document: Pick<Receipt, 'spent'> }[],
 ): Answer['budgetLeft'] {
   const dp = policy.rules.differential_privacy;
   if (dp === 'off') return null;
@@ -22,7 +22,7 @@ export function budgetLeft(
     const least = rest.reduce((a, b) => (compare(a, b) <= 0 ? a : b));
     return formatRational(compare(least, ZERO) < 0 ? ZERO : least);
   };
-  const spent = receipts.map(({ document }) => document.spent);
+  const spent = stated.map(({ document }) => document.spent);
   return {
     epsilon: left(
       dp.epsilon_budget,

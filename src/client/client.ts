@@ -11,6 +11,7 @@ import {
   roomSchema,
   SHARE_BYTES_MAX,
   signSubmission,
+  type Backend,
   type QueryRecord,
   type RoomDocument,
   type SignedSubmission,
@@ -20,7 +21,9 @@ import { planDigest, planQuery, type Plan } from '../sql/index.ts';
 import type { Answer } from './answer.ts';
 import { budgetLeft } from './budget.ts';
 import { decodeAnswer, shareBytes } from './decode.ts';
+import { backendOf, enclaveAnswerOf } from './enclave.ts';
 import { requestJson, type Fetch } from './http.ts';
+import { BACK_OFF_MS_MIN, pause, whileAway } from './patience.ts';
 import { answerDocumentOf, openingDocument, type MpcBundle } from './receipt/bundle.ts';
 import { deriveExpected, type Derived } from './receipt/derive.ts';
 import { realign } from './receipt/replay.ts';
@@ -42,6 +45,8 @@ export interface ClientOptions {
 export interface QueryOptions {
   /** Decimal string; the policy's default when left out. */
   readonly epsilon?: string | null;
+  /** What it runs on; when left out, shares where the policy allows them. */
+  readonly backend?: Backend;
   /** 16 to 64 characters `A-Z a-z 0-9 _ -`. The same id asks for the same charge and answer. */
   readonly queryId?: string;
   /** In rooms that run templates: the one this text is an instance of, and its values. */
@@ -84,8 +89,6 @@ const WAIT_MS = 15 * 60_000;
 const DEADLINE_SLACK_MS = 500;
 /** LOCAL. How long the coordinator may be unreachable before a wait gives up (R1: under 60 s). */
 const AWAY_MS_MAX = 30_000;
-const BACK_OFF_MS_MIN = 200;
-const BACK_OFF_MS_MAX = 5_000;
 const POLICY_RESPONSE_BYTES_MAX = 1024 * 1024;
 
 export function newQueryId(): string {
@@ -128,56 +131,10 @@ export async function fetchPacket(
   return { packet, digest: verifyPacket(packet).digest };
 }
 
-/** Waits between attempts; `attempt` counts from 0. Doubling, with a random half. */
-function backOffMs(attempt: number): number {
-  const ceiling = Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS_MIN * 2 ** attempt);
-  const [random = 0] = systemRng(1);
-  return ceiling / 2 + (ceiling / 2) * (random / 255);
-}
-
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const cancelled = (): void => {
-      clearTimeout(timer);
-      reject(new ParleyError('CANCELLED', 'the query was cancelled'));
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', cancelled);
-      resolve();
-    }, ms);
-    if (signal?.aborted === true) cancelled();
-    else signal?.addEventListener('abort', cancelled, { once: true });
-  });
-}
-
 const PENDING: ReadonlySet<string> = new Set(['submitted', 'agreeing', 'running']);
 
 function isTerminal(record: QueryRecord): boolean {
   return !PENDING.has(record.state);
-}
-
-const AWAY: ReadonlySet<string> = new Set(['COORDINATOR_AWAY', 'TIMEOUT']);
-
-/**
- * Repeats `attempt` with back-off while the coordinator is away, until `awayMsMax` has passed since
- * it was last heard. Every call of the API may be repeated: ids make them idempotent.
- */
-async function whileAway<T>(
-  attempt: () => Promise<T>,
-  signal: AbortSignal | undefined,
-  awayMsMax: number,
-): Promise<T> {
-  const giveUpAt = performance.now() + awayMsMax;
-  for (let tries = 0; ; tries += 1) {
-    try {
-      return await attempt();
-    } catch (error) {
-      const away = error instanceof ParleyError && AWAY.has(error.code);
-      const waitMs = backOffMs(tries);
-      if (!away || performance.now() + waitMs > giveUpAt) throw error;
-      await pause(waitMs, signal);
-    }
-  }
 }
 
 /** The error a refused or failed record states, with the party it came from. */
@@ -216,7 +173,7 @@ function submissionOf(
       analyst: session.options.analyst,
       sql,
       epsilon: options.epsilon ?? null,
-      backend: 'mpc',
+      backend: purpose === undefined ? backendOf(session.policy, options.backend) : 'mpc',
       ...(options.template === undefined ? {} : { template: options.template }),
       ...(purpose === undefined ? {} : { purpose }),
     },
@@ -306,6 +263,8 @@ async function answerQuery(
   const first = await whileAway(() => send(session, submission, signal), signal, AWAY_MS_MAX);
   const record = isTerminal(first) ? first : await waitFor(session, expected.queryId, options);
   if (record.state !== 'answered') throw errorOf(record);
+  const { backend } = submission.document;
+  if (backend === 'tee') return enclaveAnswerOf(session.options, submission, record, expected);
   return answerOf(session, submission, record, expected);
 }
 
@@ -348,7 +307,9 @@ async function answerOf(
     deltaSpent: spent?.delta ?? null,
     // What an earlier receipt says of the budget is no longer so.
     budgetLeft: again ? null : budgetLeft(policy, verified.receipts),
+    backend: 'mpc',
     receipts: verified.receipts,
+    attestation: null,
     bundle,
   };
 }

@@ -79,6 +79,7 @@ export function answerDocument(answer: Answer): object {
     policy_digest: answer.plan.policyDigest,
     plan_digest: answer.planDigest,
     session: answer.session,
+    backend: answer.backend,
     labels: answer.labels,
     columns: answer.columns,
     rows: answer.rows,
@@ -89,6 +90,7 @@ export function answerDocument(answer: Answer): object {
     budget_left: answer.budgetLeft,
     confidence_level: answer.plan.privacy.confidenceLevel,
     receipts: answer.receipts,
+    attestation: answer.attestation,
   };
 }
 

@@ -24,6 +24,7 @@ export interface AuditEvent {
   readonly analyst?: string;
   readonly sql?: string;
   readonly epsilon?: string | null;
+  readonly backend?: 'mpc' | 'tee';
   /** Left out for a question. */
   readonly purpose?: 'prepare';
   readonly plan_digest?: string;

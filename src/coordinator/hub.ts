@@ -6,6 +6,7 @@ import { fromBase64Url, toHex } from '../core/bytes.ts';
 import { asParleyError, ParleyError } from '../core/errors.ts';
 import { parseJsonStrict, verifyBytes } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
+import { ENCLAVE_NAME } from '../records/index.ts';
 import {
   CLOSE_REPLACED,
   CONTROL_BYTES_MAX,
@@ -21,8 +22,10 @@ import {
   type Greeting,
   type HelloMessage,
   type Order,
+  type RelayFrame,
   type Report,
 } from '../transport/index.ts';
+import type { InputSink } from './input-sink.ts';
 import { HELLO_BYTES_MAX, type CoordinatorLimits } from './limits.ts';
 import type { Log } from './log.ts';
 
@@ -42,6 +45,13 @@ interface Route {
   readonly parties: readonly string[];
   /** Payload bytes by sender. */
   readonly bytes: Record<string, number>;
+}
+
+/** The parties of a run in an enclave; whose input is taken, if any is just now. */
+interface Inputs {
+  readonly parties: readonly string[];
+  readonly bytes: Record<string, number>;
+  sink: InputSink | null;
 }
 
 /** A party that proved its key. */
@@ -81,6 +91,7 @@ export class PartyHub {
   });
   readonly #connections = new Map<string, Connection>();
   readonly #routes = new Map<string, Route>();
+  readonly #inputs = new Map<string, Inputs>();
   readonly #pending = new Set<WebSocket>();
 
   constructor(options: HubOptions) {
@@ -108,14 +119,25 @@ export class PartyHub {
   }
 
   openRoute(queryId: string, parties: readonly string[]): void {
-    const bytes = Object.fromEntries(parties.map((party) => [party, 0]));
-    this.#routes.set(queryId, { parties, bytes });
+    this.#routes.set(queryId, { parties, bytes: noBytes(parties) });
+  }
+
+  /** Of a run in an enclave: nothing is relayed between parties. */
+  openInputs(queryId: string, parties: readonly string[]): void {
+    this.#inputs.set(queryId, { parties, bytes: noBytes(parties), sink: null });
+  }
+
+  /** Takes one party's input, or none. */
+  feed(queryId: string, sink: InputSink | null): void {
+    const inputs = this.#inputs.get(queryId);
+    if (inputs !== undefined) inputs.sink = sink;
   }
 
   /** Payload bytes relayed, by sender. */
   closeRoute(queryId: string): Readonly<Record<string, number>> {
-    const route = this.#routes.get(queryId);
+    const route = this.#routes.get(queryId) ?? this.#inputs.get(queryId);
     this.#routes.delete(queryId);
+    this.#inputs.delete(queryId);
     return route?.bytes ?? {};
   }
 
@@ -234,6 +256,11 @@ export class PartyHub {
 
   #relay(from: Connection, message: Uint8Array): void {
     const frame = decodeRelayFrame(message);
+    const inputs = this.#inputs.get(frame.queryId);
+    if (inputs !== undefined) {
+      this.#take(from, frame, inputs);
+      return;
+    }
     const route = this.#routes.get(frame.queryId);
     const to = this.#connections.get(frame.peer);
     // A frame may cross the end of its query on the way; one that never had a query is no better.
@@ -244,21 +271,34 @@ export class PartyHub {
     if (!allowed || to === undefined) return;
     route.bytes[from.party] = (route.bytes[from.party] ?? 0) + frame.payload.length;
     to.writer.write(readdressed(message, frame, from.party)).catch(() => undefined);
-    if (!to.writer.hasRoom) this.#hold(from, to);
+    if (!to.writer.hasRoom) this.#hold(from, to.writer, () => to.socket.terminate());
   }
 
-  /** Stops listening to a sender until its receiver has room again. */
-  #hold(from: Connection, to: Connection): void {
+  /** A piece of a sealed input, of the party whose turn it is. */
+  #take(from: Connection, { peer, payload }: RelayFrame, { sink, bytes }: Inputs): void {
+    if (peer !== ENCLAVE_NAME || sink?.party !== from.party) return;
+    bytes[from.party] = (bytes[from.party] ?? 0) + payload.length;
+    sink.take(payload);
+    if (sink.hasRoom) return;
+    this.#hold(from, sink, () => sink.end(new ParleyError('TIMEOUT', 'an enclave takes no input')));
+  }
+
+  /** Stops listening to a sender until its receiver has room again, or is given up. */
+  #hold(from: Connection, to: { room(): Promise<void> }, giveUp: () => void): void {
     from.blockers += 1;
     from.socket.pause();
-    const timer = setTimeout(() => to.socket.terminate(), this.#options.limits.stallTimeoutMs);
+    const timer = setTimeout(giveUp, this.#options.limits.stallTimeoutMs);
     const go = (): void => {
       clearTimeout(timer);
       from.blockers -= 1;
       if (from.blockers === 0) from.socket.resume();
     };
-    to.writer.room().then(go, go);
+    to.room().then(go, go);
   }
+}
+
+function noBytes(parties: readonly string[]): Record<string, number> {
+  return Object.fromEntries(parties.map((party) => [party, 0]));
 }
 
 function greet(socket: WebSocket, greeting: Greeting): void {

@@ -1,4 +1,5 @@
 /** The coordinator: analysts' HTTP API, parties' relay, query records, audit log. */
+export type { EnclaveCalls, EnclaveHost } from './enclave.ts';
 export { COORDINATOR_LIMITS } from './limits.ts';
 export type { CoordinatorLimits } from './limits.ts';
 export type { Log } from './log.ts';

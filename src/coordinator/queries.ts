@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { asParleyError, ParleyError, type ErrorDocument } from '../core/errors.ts';
-import type { Policy } from '../policy/types.ts';
+import { asParleyError, ParleyError } from '../core/errors.ts';
+import type { Policy, PolicyPacket } from '../policy/types.ts';
 import {
   submissionDigest,
   verifySubmission,
@@ -9,16 +9,19 @@ import {
   type SignedSubmission,
 } from '../records/index.ts';
 import { planDigest, planQuery } from '../sql/index.ts';
-import type { Report } from '../transport/index.ts';
+import type { Order, Report } from '../transport/index.ts';
 import { noteGo, noteReady } from './agreement.ts';
 import { checkAnswer } from './answer.ts';
 import type { Audit, AuditEvent } from './audit.ts';
+import { EnclaveDesk, inEnclave, type EnclaveHost } from './enclave.ts';
 import type { PartyHub } from './hub.ts';
 import { PROGRESS_INTERVAL_MS, type CoordinatorLimits } from './limits.ts';
 import type { Log } from './log.ts';
 import {
   askedIn,
   away,
+  changed,
+  endOrder,
   isDone,
   lostIn,
   newQuery,
@@ -32,40 +35,51 @@ import {
 import { RecoveryDesk } from './recovery.ts';
 import { noteReplayed } from './replay.ts';
 import type { RecordStore } from './store.ts';
+import { Waiters } from './waiters.ts';
 
 export interface QueryBookOptions {
+  readonly packet: PolicyPacket;
   readonly policy: Policy;
   readonly policyDigest: string;
+  /** Null in a room without enclaves. */
+  readonly enclaveHost: EnclaveHost | null;
   readonly limits: CoordinatorLimits;
   readonly store: RecordStore;
   readonly audit: Audit;
   readonly log: Log;
-  readonly hub: Pick<PartyHub, 'isConnected' | 'send' | 'openRoute' | 'closeRoute'>;
+  readonly hub: Pick<
+    PartyHub,
+    'isConnected' | 'send' | 'openRoute' | 'closeRoute' | 'openInputs' | 'feed'
+  >;
 }
 
 /**
  * The life of every query, from submission to its one terminal state: `answered` (or `prepared`),
- * `refused` or `failed`. All checks here are courtesy, so that mistakes fail early and with a good sentence; the
- * parties and the analyst repeat every one that matters.
+ * `refused` or `failed`. All checks here are courtesy, so that mistakes fail early and with a good
+ * sentence; the parties and the analyst repeat every one that matters.
  */
 export class QueryBook {
   readonly #o: QueryBookOptions;
   readonly #active = new Map<string, Query>();
   readonly #recovery: RecoveryDesk;
+  readonly #enclaves: EnclaveDesk;
   /** Ids on their way in: two requests with one id are looked at one after the other. */
   readonly #arriving = new Map<string, Promise<unknown>>();
-  #waiting = 0;
+  readonly #waiters: Waiters;
   #draining = false;
 
   constructor(options: QueryBookOptions) {
     this.#o = options;
-    this.#recovery = new RecoveryDesk({
-      hub: options.hub,
-      audit: options.audit,
-      graceMs: options.limits.resumeGraceMs,
-      fail: (query, error) => this.#end(query, 'failed', error),
-      changed: (query) => this.#changedNow(query),
-    });
+    const { hub, audit, limits, log, packet, policyDigest, enclaveHost: host } = options;
+    this.#waiters = new Waiters(limits.waitersMax);
+    const fail = (query: Query, error: QueryError): void => this.#end(query, 'failed', error);
+    const graceMs = limits.resumeGraceMs;
+    this.#recovery = new RecoveryDesk({ hub, audit, graceMs, fail, changed });
+    const answered = (query: Query): void => {
+      if (!TERMINAL.has(query.state)) this.#end(query, 'answered', null);
+    };
+    const ends = { fail, changed, answered };
+    this.#enclaves = new EnclaveDesk({ packet, policyDigest, host, hub, log, ...ends });
   }
 
   /**
@@ -108,9 +122,9 @@ export class QueryBook {
     signal: AbortSignal,
   ): Promise<QueryRecord> {
     const query = this.#active.get(id);
-    const full = this.#waiting >= this.#o.limits.waitersMax;
+    const { full } = this.#waiters;
     if (query !== undefined && waitMs > 0 && !full && query.revision <= (seen ?? query.revision)) {
-      await this.#changed(query, waitMs, signal);
+      await this.#waiters.changed(query, waitMs, signal);
     }
     return this.read(id);
   }
@@ -223,7 +237,7 @@ export class QueryBook {
     });
     query.state = 'agreeing';
     this.#audit(query, { event: 'agreeing', plan_digest: digest });
-    this.#changedNow(query);
+    changed(query);
     const order = {
       type: 'query',
       query_id: query.id,
@@ -258,6 +272,9 @@ export class QueryBook {
       case 'replayed':
         noteReplayed(query, party, report, this.#o.policy);
         break;
+      case 'authorise':
+        this.#enclaves.authorised(query, party, report);
+        break;
       case 'parked':
         this.#recovery.parked(query, party, report.epoch);
         break;
@@ -271,21 +288,30 @@ export class QueryBook {
     const order = noteReady(query, party, report);
     if (order === null) return;
     if (order.type === 'refusal') this.#end(query, 'refused', order.error);
-    else for (const name of query.parties) this.#o.hub.send(name, order);
+    // Before anybody pays, there is an enclave.
+    else if (order.type === 'reserve' && inEnclave(query))
+      void this.#enclaves.open(query).then((open) => open && this.#tell(query, order));
+    else this.#tell(query, order);
+  }
+
+  #tell(query: Query, order: Order): void {
+    for (const name of query.parties) this.#o.hub.send(name, order);
   }
 
   #go(query: Query, party: string, report: Extract<Report, { type: 'go' }>): void {
     const { policy, hub } = this.#o;
     const order = noteGo(query, party, report, policy);
-    this.#changedNow(query);
+    changed(query);
     if (order === null) return;
     query.state = 'running';
     this.#audit(query, { event: 'running' });
-    this.#changedNow(query);
+    changed(query);
     // The route first: a party may send its first frame the moment it hears of the goes.
     // Direct links pass it by: then nothing may be relayed either.
-    if (policy.execution.links === 'relay') hub.openRoute(query.id, query.parties);
-    for (const name of query.parties) hub.send(name, order);
+    const shared = !inEnclave(query);
+    if (shared && policy.execution.links === 'relay') hub.openRoute(query.id, query.parties);
+    this.#tell(query, order);
+    if (!shared) this.#enclaves.begin(query, [...query.gos.values()]);
   }
 
   #progress(query: Query, party: string, report: Extract<Report, { type: 'progress' }>): void {
@@ -293,7 +319,7 @@ export class QueryBook {
     // Many reports in a row are one change.
     query.progressTimer ??= setTimeout(() => {
       query.progressTimer = null;
-      if (!TERMINAL.has(query.state)) this.#changedNow(query);
+      if (!TERMINAL.has(query.state)) changed(query);
     }, PROGRESS_INTERVAL_MS);
   }
 
@@ -302,7 +328,7 @@ export class QueryBook {
     // A party that lost its connection cannot know whether its answer arrived.
     if (answer === 'again') return;
     query.answers.set(party, answer);
-    this.#changedNow(query);
+    changed(query);
     if (query.answers.size === query.parties.length) this.#end(query, 'answered', null);
   }
 
@@ -317,26 +343,20 @@ export class QueryBook {
     query.error = error;
     for (const timer of query.timers) clearTimeout(timer);
     this.#recovery.close(query);
+    this.#enclaves.close(query);
     if (query.progressTimer !== null) clearTimeout(query.progressTimer);
     const relayed = this.#o.hub.closeRoute(query.id);
+    const order = endOrder(query.id, error);
+    for (const party of query.parties) if (party !== from) this.#o.hub.send(party, order);
     if (error !== null) {
-      const { code, fault, message, detail } = error;
-      const document: ErrorDocument = { code, fault, message, detail };
-      for (const party of query.parties) {
-        if (party === from) continue;
-        this.#o.hub.send(party, { type: 'abort', query_id: query.id, error: document });
-      }
       // Half an answer opens nothing; it is not kept.
       query.answers.clear();
-    } else {
-      for (const party of query.parties) {
-        this.#o.hub.send(party, { type: 'over', query_id: query.id });
-      }
+      query.enclave = null;
     }
     const blame = error === null ? {} : { code: error.code };
     const party = error?.party === undefined ? {} : { party: error.party };
     this.#audit(query, { event: state, relayed_bytes: relayed, ...blame, ...party });
-    this.#changedNow(query);
+    changed(query);
     const stored = { submissionDigest: query.submissionDigest, record: recordOf(query) };
     this.#o.store
       .save(stored, true)
@@ -355,27 +375,5 @@ export class QueryBook {
 
   #audit(query: Query, event: AuditEvent): void {
     this.#o.audit.write({ ...event, query_id: query.id });
-  }
-
-  #changedNow(query: Query): void {
-    query.revision += 1;
-    for (const wake of [...query.waiters]) wake();
-  }
-
-  #changed(query: Query, waitMs: number, signal: AbortSignal): Promise<void> {
-    this.#waiting += 1;
-    return new Promise((resolve) => {
-      const done = (): void => {
-        if (!query.waiters.delete(done)) return;
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        this.#waiting -= 1;
-        resolve();
-      };
-      const timer = setTimeout(done, waitMs);
-      query.waiters.add(done);
-      signal.addEventListener('abort', done, { once: true });
-      if (signal.aborted || TERMINAL.has(query.state)) done();
-    });
   }
 }

@@ -1,5 +1,6 @@
 import { ParleyError } from '../core/errors.ts';
 import type {
+  EnclaveRecord,
   QueryAnswer,
   QueryError,
   QueryProgress,
@@ -9,6 +10,7 @@ import type {
   SignedSubmission,
   Submission,
 } from '../records/index.ts';
+import type { Order } from '../transport/index.ts';
 import { STAGES_MAX } from './limits.ts';
 import type { Offer, ReplayState } from './replay.ts';
 
@@ -42,6 +44,10 @@ export interface Query {
   replay: ReplayState | null;
   readonly gos: Map<string, SignedGo>;
   readonly answers: Map<string, QueryAnswer>;
+  /** Of a run in an enclave, from its greeting on. */
+  enclave: EnclaveRecord | null;
+  /** An enclave has every party's input and authorisation. */
+  inputsIn: boolean;
   /** Of the present or last run; the first is 0. */
   epoch: number;
   recovery: Recovery | null;
@@ -71,6 +77,7 @@ export function recordOf(query: Query): QueryRecord {
     gos: [...(query.replay?.gos ?? query.gos.values())],
     answers: [...query.answers.values()],
     ...evidenceOf(query),
+    ...(query.enclave === null ? {} : { enclave: query.enclave }),
   };
 }
 
@@ -98,6 +105,8 @@ export function newQuery(submission: SignedSubmission, digest: string): Query {
     replay: null,
     gos: new Map(),
     answers: new Map(),
+    enclave: null,
+    inputsIn: false,
     epoch: 0,
     recovery: null,
     prepared: new Set(),
@@ -110,14 +119,14 @@ export function newQuery(submission: SignedSubmission, digest: string): Query {
 /** What the audit log keeps of a submission. */
 export function askedIn(
   document: Submission,
-): Pick<Submission, 'analyst' | 'sql' | 'epsilon' | 'purpose'> {
-  const { analyst, sql, epsilon, purpose } = document;
-  return { analyst, sql, epsilon, ...(purpose === undefined ? {} : { purpose }) };
+): Pick<Submission, 'analyst' | 'sql' | 'epsilon' | 'backend' | 'purpose'> {
+  const { analyst, sql, epsilon, backend, purpose } = document;
+  return { analyst, sql, epsilon, backend, ...(purpose === undefined ? {} : { purpose }) };
 }
 
 /** True for a party that is done with the query, so that it may leave. */
 export function isDone(query: Query, party: string): boolean {
-  return query.answers.has(party) || query.prepared.has(party);
+  return query.answers.has(party) || query.prepared.has(party) || query.inputsIn;
 }
 
 /** Keeps the last report of a party's stage, and of so many stages as a record may have. */
@@ -143,6 +152,19 @@ export function notePrepared(query: Query, party: string): boolean {
   }
   query.prepared.add(party);
   return query.prepared.size === query.parties.length;
+}
+
+/** Wakes whoever waits for the query to change. */
+export function changed(query: Query): void {
+  query.revision += 1;
+  for (const wake of [...query.waiters]) wake();
+}
+
+/** What parties are told at the end of a query. */
+export function endOrder(query_id: string, error: QueryError | null): Order {
+  if (error === null) return { type: 'over', query_id };
+  const { code, fault, message, detail } = error;
+  return { type: 'abort', query_id, error: { code, fault, message, detail } };
 }
 
 /** A record left behind by a coordinator that ended before the query did. */

@@ -30,7 +30,9 @@ export class RecoveryDesk {
 
   /** A party (or, with null, a link) of a running query is lost: stop the others and wait. */
   interrupt(query: Query, lost: string | null): void {
-    if (query.submission.document.purpose === 'prepare') {
+    const { purpose, backend } = query.submission.document;
+    // An enclave is started once per session, and what only prepares leaves nothing to take up.
+    if (purpose === 'prepare' || backend === 'tee') {
       this.#o.fail(query, lost === null ? broken() : away(lost));
       return;
     }

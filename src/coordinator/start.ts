@@ -7,6 +7,7 @@ import { policyDigest } from '../policy/index.ts';
 import type { PolicyPacket } from '../policy/types.ts';
 import type { RoomDocument } from '../records/index.ts';
 import { openAudit } from './audit.ts';
+import type { EnclaveHost } from './enclave.ts';
 import { createApi } from './http.ts';
 import { PartyHub } from './hub.ts';
 import { COORDINATOR_LIMITS, type CoordinatorLimits } from './limits.ts';
@@ -25,6 +26,8 @@ export interface CoordinatorOptions {
   /** Name and version told to analysts; `parley` unless told. */
   readonly software?: string;
   readonly log: Log;
+  /** Where queries for an enclave run; without it they fail before anybody pays. */
+  readonly enclaveHost?: EnclaveHost;
   readonly limits?: Partial<CoordinatorLimits>;
 }
 
@@ -65,7 +68,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     },
     onReport: (party, report) => queries.report(party, report),
   });
-  const queries = new QueryBook({ policy, policyDigest: digest, limits, store, audit, log, hub });
+  const queries = new QueryBook({
+    ...{ packet, policy, policyDigest: digest, limits, store, audit, log, hub },
+    enclaveHost: options.enclaveHost ?? null,
+  });
   const room = (): RoomDocument => ({
     room: policy.room,
     policy_digest: digest,

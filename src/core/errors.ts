@@ -65,11 +65,13 @@ const FAULT_BY_CODE = {
   OVERFLOW_POSSIBLE: 'policy',
   DOMAIN_TOO_LARGE: 'policy',
   STOCK_OFF: 'policy',
+  BACKEND_NOT_ALLOWED: 'policy',
   // agreement between the roles
   PLAN_MISMATCH: 'peer',
   GO_INVALID: 'peer',
   RECEIPT_INVALID: 'peer',
   RESULT_INVALID: 'peer',
+  CONSENT_GIVEN: 'peer',
   // attestation: the form and the signature of evidence
   EVIDENCE_MALFORMED: 'peer',
   EVIDENCE_TRAILING_BYTES: 'peer',
@@ -163,6 +165,7 @@ const FAULT_BY_CODE = {
   CHANNEL_CLOSED: 'transport',
   PARTY_AWAY: 'transport',
   COORDINATOR_AWAY: 'transport',
+  ENCLAVE_AWAY: 'transport',
   FINISH_INTERRUPTED: 'transport',
   TIMEOUT: 'transport',
   CANCELLED: 'transport',

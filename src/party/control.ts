@@ -3,14 +3,18 @@ import type { ErrorDocument } from '../core/errors.ts';
 import { ParleyError } from '../core/errors.ts';
 import type {
   SealedShare,
+  Signed,
   SignedGo,
   SignedReceipt,
   SignedReplay,
   SignedSubmission,
+  TeeAuthorisation,
 } from '../records/index.ts';
 import {
   errorDocumentSchema,
+  greetingSchema,
   QUERY_ID,
+  signedEnvelopeSchema,
   signedGoSchema,
   signedSubmissionSchema,
 } from '../records/index.ts';
@@ -44,6 +48,13 @@ const fromCoordinator = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('park'), query_id: queryId, epoch }),
   z.strictObject({ type: z.literal('resume'), query_id: queryId, epoch }),
   z.strictObject({ type: z.literal('over'), query_id: queryId }),
+  z.strictObject({ type: z.literal('enclave'), query_id: queryId, greeting: greetingSchema }),
+  z.strictObject({ type: z.literal('feed'), query_id: queryId }),
+  z.strictObject({
+    type: z.literal('envelope'),
+    query_id: queryId,
+    envelope: signedEnvelopeSchema,
+  }),
   z.strictObject({ type: z.literal('abort'), query_id: queryId, error: errorDocumentSchema }),
 ]);
 
@@ -72,6 +83,11 @@ export interface ReplayedReport {
   readonly gos: SignedGo[];
 }
 
+/** A run in an enclave is over and this party's ledger has committed it; nobody is told. */
+export interface CommittedReport {
+  readonly type: 'committed';
+}
+
 /** What a party tells the coordinator. */
 export type ToCoordinator =
   | {
@@ -96,6 +112,12 @@ export type ToCoordinator =
       readonly query_id: string;
       readonly receipt: SignedReceipt;
       readonly sealed: SealedShare;
+    }
+  | {
+      readonly type: 'authorise';
+      readonly query_id: string;
+      readonly authorisation: Signed<TeeAuthorisation>;
+      readonly enc: string;
     }
   | PreparedReport
   | ReplayedReport;

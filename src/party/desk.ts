@@ -1,7 +1,8 @@
 import { asParleyError, ParleyError } from '../core/errors.ts';
-import type { SignedGo } from '../records/index.ts';
+import type { SignedGo, Submission } from '../records/index.ts';
 import type { AnswerReport } from './checkpoints/index.ts';
-import type { FromCoordinator, PreparedReport, ToCoordinator } from './control.ts';
+import type { CommittedReport, FromCoordinator, PreparedReport, ToCoordinator } from './control.ts';
+import { EnclaveSession } from './enclave-run.ts';
 import type { PartyContext } from './node.ts';
 import { expectPermit, usePermit } from './permit.ts';
 import { PrepareSession } from './prepare.ts';
@@ -24,7 +25,7 @@ const PARK_TIMEOUT_MS = 30_000;
 
 /** One query at the desk. */
 interface Entry {
-  readonly session: QuerySession | PrepareSession;
+  readonly session: QuerySession | PrepareSession | EnclaveSession;
   /** Ends the whole query, from the vetting on. */
   late: NodeJS.Timeout;
   /** Ends the wait for the next epoch. */
@@ -79,6 +80,11 @@ export class Desk {
         break;
       case 'resume':
         this.#resume(message.query_id, message.epoch);
+        break;
+      case 'enclave':
+      case 'feed':
+      case 'envelope':
+        this.#carry(message);
         break;
       case 'abort':
       case 'over':
@@ -210,7 +216,7 @@ export class Desk {
         ledger.expectAffordable(query.price, budget);
       });
       if (refusal !== null && given === null) throw refusal;
-      const kind = query.submission.purpose === 'prepare' ? PrepareSession : QuerySession;
+      const kind = kindOf(query.submission);
       const entry = this.#enter(queryId, new kind(this.#context, query), AGREE_TIMEOUT_MS);
       entry.offer = given === null ? null : { given, otherwise: refusal?.toJSON() ?? null };
       const { offer } = entry;
@@ -262,6 +268,27 @@ export class Desk {
     this.#follow(queryId, entry, entry.session.begin(gos));
   }
 
+  /** What the coordinator carries of a run in an enclave; whatever is wrong with it ends the run. */
+  #carry(message: Extract<FromCoordinator, { type: 'enclave' | 'feed' | 'envelope' }>): void {
+    const { query_id: queryId } = message;
+    const session = this.#entries.get(queryId)?.session;
+    if (!(session instanceof EnclaveSession)) {
+      const unknown = new ParleyError(
+        'QUERY_UNKNOWN',
+        'no run of this id waits for an enclave here',
+      );
+      this.#report('fail', queryId, unknown);
+      return;
+    }
+    try {
+      if (message.type === 'enclave') session.greet(message.greeting);
+      else if (message.type === 'feed') session.feed();
+      else session.commit(message.envelope);
+    } catch (error) {
+      this.#fail(queryId, error);
+    }
+  }
+
   #park(queryId: string, epoch: number): void {
     const session = this.#entries.get(queryId)?.session;
     if (session instanceof QuerySession && session.epoch === epoch) session.park();
@@ -277,14 +304,18 @@ export class Desk {
   }
 
   /** One epoch to its end: an answer, stock, a failure, or a wait for the next one. */
-  #follow(queryId: string, entry: Entry, run: Promise<AnswerReport | PreparedReport | null>): void {
+  #follow(
+    queryId: string,
+    entry: Entry,
+    run: Promise<AnswerReport | PreparedReport | CommittedReport | null>,
+  ): void {
     entry.work = run
       .then((report) => {
         if (this.#entries.get(queryId) !== entry) return;
         if (report === null) this.#parked(queryId, entry);
-        else this.#send(report);
-        // Nobody asks again for what is prepared.
-        if (report?.type === 'prepared') this.#drop(queryId, entry);
+        else if (report.type !== 'committed') this.#send(report);
+        // Nobody asks again for what is prepared, or for what an enclave answered.
+        if (report !== null && report.type !== 'answer') this.#drop(queryId, entry);
       })
       .catch((error: unknown) => {
         // Who ended the query knows; what the stopped run says is of no interest.
@@ -325,6 +356,11 @@ function refusalOf(check: () => void): ParleyError | null {
   } catch (error) {
     return asParleyError(error);
   }
+}
+
+function kindOf({ backend, purpose }: Submission) {
+  if (purpose === 'prepare') return PrepareSession;
+  return backend === 'tee' ? EnclaveSession : QuerySession;
 }
 
 function timedOut(): ParleyError {

@@ -15,6 +15,7 @@ import {
   SUITE,
 } from '../records/index.ts';
 import { boundsRecord, tablesOfSides } from '../sql/index.ts';
+import { spentOf } from './consent.ts';
 import type { PartyContext } from './node.ts';
 import { releaseRuleOf, type VettedQuery } from './vet.ts';
 
@@ -83,10 +84,7 @@ export async function releaseShare(
       ...statedOf(query),
       share_digest: digest,
       share_commitment,
-      spent: {
-        epsilon: formatRational(ledger.spent.epsilon),
-        delta: formatRational(ledger.spent.delta),
-      },
+      spent: spentOf(context),
       software: SOFTWARE,
     },
     keys.identity.privateKey,

@@ -67,7 +67,9 @@ function keepsAnswers({ policy }: PartyContext): boolean {
 export function findAnswer(context: PartyContext, query: VettedQuery): GivenAnswer | null {
   const { answers } = context;
   if (answers === null || !keepsAnswers(context)) return null;
-  if (query.submission.purpose === 'prepare') return null;
+  const { purpose, backend } = query.submission;
+  // An enclave's answer is nobody's to give again: its keys are gone, and no party holds a share.
+  if (purpose === 'prepare' || backend === 'tee') return null;
   const lookup = lookupOf(context, query);
   const own = answers.ofQuery(query.submission.query_id);
   if (own === null) return answers.find(lookup);

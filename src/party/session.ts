@@ -6,7 +6,7 @@ import type { Link } from '../transport/index.ts';
 import { EPOCHS_MAX } from '../transport/index.ts';
 import type { AnswerReport } from './checkpoints/index.ts';
 import { RunFolder } from './checkpoints/index.ts';
-import { sessionWith, signOwnGo } from './consent.ts';
+import { reserveAndGo, sessionWith } from './consent.ts';
 import { datasetOfSide } from './dataset.ts';
 import { bytesSent, openLinks, settingOf, type EpochOf } from './epoch.ts';
 import { runLocalStage } from './local/index.ts';
@@ -94,20 +94,7 @@ export class QuerySession {
   /** Charges the ledger durably and consents. @throws ParleyError BUDGET_EXHAUSTED, STORAGE_FAILED. */
   reserve(): SignedGo {
     this.#step('vetted', 'reserved');
-    const { ledger, policyDigest, dataset, budget } = this.#context;
-    const { submission, plan, price, planDigest, side } = this.query;
-    const heads = ledger.reserve(
-      {
-        queryId: submission.query_id,
-        planDigest,
-        policyDigest,
-        dataset: datasetOfSide(plan.sides[side]!, dataset),
-        epsilon: price.epsilon,
-        delta: price.delta,
-      },
-      budget,
-    );
-    this.#go = signOwnGo(this.#context, this.query, heads);
+    this.#go = reserveAndGo(this.#context, this.query);
     return this.#go;
   }
 

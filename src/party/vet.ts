@@ -13,7 +13,7 @@ import {
 } from '../engine/mpc/index.ts';
 import { canonicalJson } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
-import type { SignedGo, SignedSubmission, Submission } from '../records/index.ts';
+import type { Backend, SignedGo, SignedSubmission, Submission } from '../records/index.ts';
 import {
   BOUNDS_BYTES_MAX,
   datasetsOfGos,
@@ -21,11 +21,12 @@ import {
   sessionOf,
   SHARE_BYTES_MAX,
   submissionDigest,
-  SUITE,
+  suiteOf,
   verifySubmission,
 } from '../records/index.ts';
 import type { Plan, Side } from '../sql/index.ts';
 import { boundsRecord, planDigest, planQuery, tablesOfSides } from '../sql/index.ts';
+import { expectInputsFit } from '../tee-adapter/host/index.ts';
 import type { Permit, PermitContext } from './permit.ts';
 import { permitOf } from './permit.ts';
 
@@ -51,11 +52,8 @@ export function releaseRuleOf(plan: Plan): ReleaseRule {
   return { ...plan.privacy, measures: plan.measures };
 }
 
-/**
- * Refuses what would fail in the middle of a run, after all parties have paid for it.
- * @throws ParleyError POLICY_OUT_OF_RANGE, SQL_TOO_LARGE, DOMAIN_TOO_LARGE.
- */
-function expectRunnable(plan: Plan): void {
+/** Refuses a join that is larger than one on shares can be. */
+function expectJoinable(plan: Plan): void {
   shardCapacities(plan).forEach((users, side) => {
     if (users <= CAPACITY_MAX) return;
     const { party, table } = plan.sides[side]!;
@@ -69,7 +67,7 @@ function expectRunnable(plan: Plan): void {
       },
     );
   });
-  const { payloadBytes, shareBytes } = planSizes(plan);
+  const { payloadBytes } = planSizes(plan);
   const wide = payloadBytes.findIndex((bytes) => bytes > PAYLOAD_BYTES_MAX);
   if (wide >= 0) {
     throw new ParleyError(
@@ -88,7 +86,16 @@ function expectRunnable(plan: Plan): void {
       { hint: 'ask for fewer aggregates, or agree on a smaller shard_users or max_rows_per_user' },
     );
   }
-  if (shareBytes > SHARE_BYTES_MAX) {
+}
+
+/**
+ * Refuses what would fail in the middle of a run, after all parties have paid for it.
+ * @throws ParleyError POLICY_OUT_OF_RANGE, SQL_TOO_LARGE, DOMAIN_TOO_LARGE.
+ */
+function expectRunnable(plan: Plan, backend: Backend): void {
+  if (backend === 'tee') expectInputsFit(plan);
+  else expectJoinable(plan);
+  if (planSizes(plan).shareBytes > SHARE_BYTES_MAX) {
     throw new ParleyError('DOMAIN_TOO_LARGE', 'the answer has more cells than a share carries', {
       hint: 'select fewer aggregates or group by fewer columns',
     });
@@ -131,7 +138,7 @@ export function vetSubmission(
     throw new ParleyError('BAD_ARGUMENT', 'this query does not involve this party');
   }
   const permit = permitOf(submission, digest, own);
-  expectRunnable(plan);
+  expectRunnable(plan, submission.backend);
   const calibration = calibrate(releaseRuleOf(plan));
   expectReceiptFits(plan, calibration);
   const { differential } = plan.privacy;
@@ -162,7 +169,7 @@ export function sessionOfGos(query: VettedQuery, policy: Policy, gos: readonly S
     query_id: query.submission.query_id,
     plan_digest: query.planDigest,
     submission_digest: query.submissionDigest,
-    suite: SUITE,
+    suite: suiteOf(query.submission.backend),
   });
   datasetsOfGos(gos, tablesOfSides(query.plan));
   return session;

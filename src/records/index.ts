@@ -20,7 +20,27 @@ export {
   SQL_BYTES_MAX,
 } from './limits.ts';
 export {
+  ENCLAVE_NAME,
+  expectAuthorised,
+  expectEnvelopeSigned,
+  greetingSchema,
+  outcomeSchema,
+  signAuthorisation,
+  signedAuthorisationSchema,
+  signedEnvelopeSchema,
+  signEnvelope,
+} from './enclave.ts';
+export type {
+  EnclaveGreeting,
+  EnclaveOutcome,
+  EnclaveRecord,
+  ExpectedAuthorisation,
+  TeeAuthorisation,
+  TeeEnvelope,
+} from './enclave.ts';
+export {
   datasetsOfGos,
+  expectBackend,
   sessionOf,
   signGo,
   signReceipt,
@@ -33,11 +53,11 @@ export {
   verifySubmission,
 } from './records.ts';
 export type { ExpectedGo } from './records.ts';
+export { queryRecordSchema } from './query-record.ts';
 export {
   errorDocumentSchema,
   parseRecord,
   QUERY_ID,
-  queryRecordSchema,
   replayEvidenceSchema,
   roomSchema,
   sealedShareSchema,
@@ -48,10 +68,11 @@ export {
 } from './schemas.ts';
 export { queryKeyOf } from './replay.ts';
 export type { QueryKeyParts } from './replay.ts';
-export { SUITE } from './suite.ts';
+export { SUITE, suiteOf, TEE_SUITE } from './suite.ts';
 export { openShare, sealShare, shareDigest } from './seal.ts';
 export type { SealContext } from './seal.ts';
 export type {
+  Backend,
   DatasetCommitment,
   Go,
   Json,

@@ -27,3 +27,9 @@ export const QUERY_RECORD_BYTES_MAX = 4 * 1024 * 1024;
 
 /** LOCAL. Longest sentence, hint or name accepted inside a document. */
 export const TEXT_CHARS_MAX = 500;
+
+/**
+ * AGREEMENT. Longest evidence of an enclave, bytes of canonical JSON. It travels in a control
+ * message of at most 1 MiB; real evidence with collateral has well below 200 KiB.
+ */
+export const EVIDENCE_BYTES_MAX = 640 * 1024;

@@ -5,6 +5,7 @@ import { policyDigest } from '../policy/packet.ts';
 import { signDocument, verifyDocument } from '../policy/signing.ts';
 import type { Policy } from '../policy/types.ts';
 import type {
+  Backend,
   DatasetCommitment,
   Go,
   Receipt,
@@ -58,9 +59,11 @@ export function submissionDigest(document: Submission): string {
 }
 
 /**
- * Checks that a submission is for this policy and signed by an analyst the policy names.
+ * Checks that a submission is for this policy, signed by an analyst the policy names, and for a
+ * backend the policy allows.
  *
- * @throws ParleyError POLICY_MISMATCH (another room or policy), ANALYST_UNKNOWN, REQUEST_UNSIGNED.
+ * @throws ParleyError POLICY_MISMATCH (another room or policy), ANALYST_UNKNOWN, REQUEST_UNSIGNED,
+ *   BACKEND_NOT_ALLOWED.
  */
 export function verifySubmission(signed: SignedSubmission, policy: Policy): Submission {
   const { document, signature } = signed;
@@ -78,7 +81,17 @@ export function verifySubmission(signed: SignedSubmission, policy: Policy): Subm
   if (!verifyDocument(DOMAIN.submission, document, analyst.signing_key, signature)) {
     throw new ParleyError('REQUEST_UNSIGNED', "the query does not carry the analyst's signature");
   }
+  expectBackend(document.backend, policy);
   return document;
+}
+
+/** @throws ParleyError BACKEND_NOT_ALLOWED unless `execution.backends` lists it. */
+export function expectBackend(backend: Backend, policy: Policy): void {
+  if (policy.execution.backends.includes(backend)) return;
+  throw new ParleyError('BACKEND_NOT_ALLOWED', 'the policy does not run queries on this backend', {
+    fragment: backend,
+    path: 'execution.backends',
+  });
 }
 
 function identityKeyOf(policy: Policy, party: string): string | undefined {

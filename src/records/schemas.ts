@@ -14,7 +14,6 @@ import type {
   DatasetCommitment,
   Go,
   Json,
-  QueryRecord,
   Receipt,
   Replay,
   ReplayEvidence,
@@ -28,17 +27,17 @@ import type {
   Submission,
 } from './types.ts';
 
-const version = z.literal(1);
-const name = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
+export const version = z.literal(1);
+export const name = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);
+export const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const text = z.string().max(TEXT_CHARS_MAX);
-const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+export const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 /** Query ids: 16 to 64 characters of base64url's alphabet. */
 export const QUERY_ID = /^[A-Za-z0-9_-]{16,64}$/;
-const queryId = z.string().regex(QUERY_ID);
+export const queryId = z.string().regex(QUERY_ID);
 /** A non-negative rational in lowest terms, as `formatRational` writes it. */
-const amount = z
+export const amount = z
   .string()
   .max(401)
   .refine((text) => {
@@ -56,7 +55,7 @@ const base64Url = (bytesMax: number): z.ZodString =>
     .max(Math.ceil((bytesMax * 4) / 3))
     .regex(/^[A-Za-z0-9_-]*$/);
 
-const signature = z.string().regex(/^[A-Za-z0-9_-]{86}$/);
+export const signature = z.string().regex(/^[A-Za-z0-9_-]{86}$/);
 
 function signed<T extends z.ZodType>(
   document: T,
@@ -78,18 +77,23 @@ const templateCall = z.strictObject({
     .refine((given) => Object.keys(given).length <= 32, 'more than 32 parameters'),
 });
 
-export const submissionSchema: z.ZodType<Submission> = z.strictObject({
-  version,
-  room: name,
-  policy_digest: digest,
-  query_id: queryId,
-  analyst: name,
-  sql,
-  epsilon: z.string().max(64).nullable(),
-  backend: z.literal('mpc'),
-  template: templateCall.exactOptional(),
-  purpose: z.literal('prepare').exactOptional(),
-});
+export const submissionSchema: z.ZodType<Submission> = z
+  .strictObject({
+    version,
+    room: name,
+    policy_digest: digest,
+    query_id: queryId,
+    analyst: name,
+    sql,
+    epsilon: z.string().max(64).nullable(),
+    backend: z.enum(['mpc', 'tee']),
+    template: templateCall.exactOptional(),
+    purpose: z.literal('prepare').exactOptional(),
+  })
+  .refine(({ backend, purpose }) => purpose === undefined || backend === 'mpc', {
+    path: ['purpose'],
+    message: 'an enclave has nothing to prepare',
+  });
 
 const datasets: z.ZodType<readonly DatasetCommitment[]> = z
   .array(z.strictObject({ table: z.string().min(1).max(63), commitment: digest }))
@@ -111,7 +115,7 @@ export const goSchema: z.ZodType<Go> = z.strictObject({
   nonce: digest,
 });
 
-const jsonObject = (bytesMax: number): z.ZodType<Readonly<Record<string, Json>>> =>
+export const jsonObject = (bytesMax: number): z.ZodType<Readonly<Record<string, Json>>> =>
   z.custom<Readonly<Record<string, Json>>>((value) => {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
     try {
@@ -191,7 +195,7 @@ const detail = z.strictObject({
   path: text.exactOptional(),
   party: text.exactOptional(),
 });
-const errorFields = {
+export const errorFields = {
   code: z.custom<ErrorCode>(isErrorCode, 'expected an error code'),
   fault: z.enum(['caller', 'policy', 'peer', 'transport', 'storage', 'bug']),
   message: text,
@@ -200,23 +204,6 @@ const errorFields = {
 
 /** An error as it stands in HTTP bodies and control messages. */
 export const errorDocumentSchema: z.ZodType<ErrorDocument> = z.strictObject(errorFields);
-
-export const queryRecordSchema: z.ZodType<QueryRecord> = z.strictObject({
-  version,
-  query_id: queryId,
-  state: z.enum(['submitted', 'agreeing', 'running', 'answered', 'prepared', 'refused', 'failed']),
-  revision: count,
-  plan_digest: digest.nullable(),
-  error: z.strictObject({ ...errorFields, party: name.exactOptional() }).nullable(),
-  progress: z
-    .array(z.strictObject({ party: name, stage: z.string().max(64), done: count, total: count }))
-    .max(64),
-  gos: z.array(signedGoSchema).max(8),
-  answers: z
-    .array(z.strictObject({ receipt: signedReceiptSchema, sealed: sealedShareSchema }))
-    .max(8),
-  replay: replayEvidenceSchema.exactOptional(),
-});
 
 export const roomSchema: z.ZodType<RoomDocument> = z.strictObject({
   room: name,

@@ -1,6 +1,7 @@
 /** The signed records of a query, as they travel and as they are kept. All are plain JSON. */
 
 import type { ErrorDocument } from '../core/errors.ts';
+import type { EnclaveRecord } from './enclave.ts';
 
 export type Json =
   null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -17,6 +18,9 @@ export interface TemplateCall {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
+/** What a plan is run on: shares at the parties, or an attested enclave. One plan for both. */
+export type Backend = 'mpc' | 'tee';
+
 /** What an analyst asks. Signed by the analyst. */
 export interface Submission {
   readonly version: 1;
@@ -28,7 +32,8 @@ export interface Submission {
   readonly sql: string;
   /** Decimal string; null takes the policy's default. */
   readonly epsilon: string | null;
-  readonly backend: 'mpc';
+  /** One that `execution.backends` of the policy lists. */
+  readonly backend: Backend;
   /** In rooms that run templates; a node derives the question from it again and compares plans. */
   readonly template?: TemplateCall;
   /**
@@ -184,6 +189,8 @@ export interface QueryRecord {
   readonly answers: readonly QueryAnswer[];
   /** Present when the answers are an earlier run's. */
   readonly replay?: ReplayEvidence;
+  /** Of a run in an enclave, in the place of answers; left out until it has been greeted. */
+  readonly enclave?: EnclaveRecord;
 }
 
 /** `GET /v1/room`. */

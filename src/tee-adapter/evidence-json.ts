@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { fromBase64Url, toBase64Url, toHex } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
 import { domainSeparated } from '../policy/index.ts';
+import type { Json } from '../records/index.ts';
 import type { Evidence } from './verify/index.ts';
 
 /** LOCAL. Longest byte string inside evidence: an event log. */
@@ -56,9 +57,6 @@ const evidenceSchema = z.discriminatedUnion('tee', [
   z.strictObject({ tee: z.literal('simulated'), statement: bytes }),
 ]);
 
-/** Evidence as plain JSON: byte strings as base64url. */
-export type EvidenceJson = z.input<typeof evidenceSchema>;
-
 function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return toBase64Url(value);
   if (Array.isArray(value)) return value.map(plain);
@@ -66,8 +64,9 @@ function plain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, plain(part)]));
 }
 
-export function evidenceToJson(evidence: Evidence): EvidenceJson {
-  return plain(evidence) as EvidenceJson;
+/** Evidence as plain JSON: byte strings as base64url. */
+export function evidenceToJson(evidence: Evidence): Json {
+  return plain(evidence) as Json;
 }
 
 /** @throws ParleyError EVIDENCE_MALFORMED. */
@@ -81,7 +80,7 @@ export function evidenceFromJson(value: unknown): Evidence {
  * Names a piece of evidence in records. Not a replay key: an ECDSA signature has a twin that also
  * verifies, so one report has several names.
  */
-export function evidenceDigest(evidence: EvidenceJson): string {
+export function evidenceDigest(evidence: Json): string {
   const named = domainSeparated('parley/tee-evidence/v1', evidence);
   return toHex(createHash('sha256').update(named).digest());
 }

@@ -90,6 +90,29 @@ const held = z.strictObject({
     .array(z.strictObject({ query_id: queryId, epoch, answered: z.boolean() }))
     .max(HELD_RUNS_MAX),
 });
+/**
+ * A run in an enclave, after `gos`: `enclave` to all with what it says of itself, `authorise` from
+ * all; then, one party after the other, `feed`, which asks for its sealed input in relay frames to
+ * `enclave`; in the end `envelope` to all, what the enclave signed.
+ */
+const enclave = z.strictObject({
+  type: z.literal('enclave'),
+  query_id: queryId,
+  greeting: z.unknown(),
+});
+const authorise = z.strictObject({
+  type: z.literal('authorise'),
+  query_id: queryId,
+  authorisation: z.unknown(),
+  /** Encapsulated key of the sealed input. */
+  enc: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+});
+const feed = z.strictObject({ type: z.literal('feed'), query_id: queryId });
+const envelope = z.strictObject({
+  type: z.literal('envelope'),
+  query_id: queryId,
+  envelope: z.unknown(),
+});
 /** Nobody waits for anything of this query any more: what is kept of it can go. */
 const over = z.strictObject({ type: z.literal('over'), query_id: queryId });
 
@@ -132,6 +155,9 @@ const orderSchema = z.discriminatedUnion('type', [
   park,
   resume,
   over,
+  enclave,
+  feed,
+  envelope,
 ]);
 const reportSchema = z.discriminatedUnion('type', [
   ready,
@@ -140,6 +166,7 @@ const reportSchema = z.discriminatedUnion('type', [
   fail,
   progress,
   answer,
+  authorise,
   prepared,
   replayed,
   parked,

@@ -22,11 +22,11 @@ const ARROWS: Record<string, readonly string[]> = {
   'tee-adapter': ['engine', 'dp', 'sql', 'policy', 'records'],
   transport: [],
   coordinator: ['sql', 'policy', 'records', 'transport'],
-  party: ['engine', 'dp', 'sql', 'policy', 'records', 'templates', 'transport'],
-  client: ['dp', 'sql', 'policy', 'records'],
+  party: ['engine', 'dp', 'sql', 'policy', 'records', 'templates', 'transport', 'tee-adapter'],
+  client: ['dp', 'sql', 'policy', 'records', 'tee-adapter'],
   explain: ['engine', 'client', 'dp', 'sql', 'policy', 'records'],
   cli: [
-    ...['party', 'coordinator', 'client', 'explain', 'templates'],
+    ...['party', 'coordinator', 'client', 'explain', 'templates', 'tee-adapter'],
     ...['records', 'policy', 'sql', 'dp', 'transport'],
   ],
 };

@@ -83,7 +83,8 @@ function watchedPool(
   return {
     ...inner,
     async run(task, moved, options) {
-      if (task.kind === 'demand') return inner.run(task, moved, options);
+      if (task.kind === 'demand' || task.kind === 'sealInput')
+        return inner.run(task, moved, options);
       // One set-up with every other party, in their order; a lane names all of them.
       const setUp = task.kind === 'setUp' ? setUps++ : 0;
       const peers = task.kind === 'setUp' ? [task.peer] : task.peers;

@@ -12,18 +12,22 @@ import {
   type TeePolicy,
 } from '../../src/policy/index.ts';
 import type { Policy, PolicyPacket, RulesPolicy } from '../../src/policy/types.ts';
-import { sessionOf, signGo, type Go, type Signed, type SignedGo } from '../../src/records/index.ts';
+import {
+  sessionOf,
+  signGo,
+  signSubmission,
+  submissionDigest,
+  TEE_SUITE,
+  type Go,
+  type Signed,
+  type SignedGo,
+  type Submission,
+  type TeeAuthorisation,
+} from '../../src/records/index.ts';
 import { planDigest, planQuery, type Plan } from '../../src/sql/index.ts';
 import { simulatedAttester } from '../../src/tee-adapter/attest/index.ts';
 import { Enclave, type HelloReply, type RunReply } from '../../src/tee-adapter/enclave/enclave.ts';
 import type { SealedInput } from '../../src/tee-adapter/enclave/input.ts';
-import {
-  TEE_SUITE,
-  signTeeSubmission,
-  teeSubmissionDigest,
-  type TeeAuthorisation,
-  type TeeSubmission,
-} from '../../src/tee-adapter/enclave/records.ts';
 import { consentTo } from '../../src/tee-adapter/host/index.ts';
 import { OPEN_RULES, roomPolicy } from './room-policy.ts';
 
@@ -76,7 +80,7 @@ const hex32 = (text: string): string => createHash('sha256').update(text).digest
 export interface Agreed {
   readonly policy: Policy;
   readonly packet: PolicyPacket;
-  readonly submission: Signed<TeeSubmission>;
+  readonly submission: Signed<Submission>;
   readonly plan: Plan;
   readonly gos: readonly SignedGo[];
   readonly session: string;
@@ -92,7 +96,7 @@ let queries = 0;
 
 export function agree(policy: Policy, sql: string): Agreed {
   const policy_digest = policyDigest(policy);
-  const document: TeeSubmission = {
+  const document: Submission = {
     version: 1,
     room: policy.room,
     policy_digest,
@@ -104,7 +108,7 @@ export function agree(policy: Policy, sql: string): Agreed {
   };
   const plan = planQuery(policy, policy_digest, sql, { epsilon: null });
   const plan_digest = planDigest(plan);
-  const submission_digest = teeSubmissionDigest(document);
+  const submission_digest = submissionDigest(document);
   const { query_id, room } = document;
   const gos = policy.parties.map(({ name: party }) => {
     const go: Go = {
@@ -126,7 +130,7 @@ export function agree(policy: Policy, sql: string): Agreed {
   return {
     policy,
     packet: packetOfAll(policy),
-    submission: signTeeSubmission(document, keys.signing.privateKey),
+    submission: signSubmission(document, keys.signing.privateKey),
     plan,
     gos,
     session,
@@ -190,6 +194,8 @@ export interface Given {
   readonly authorisations: readonly Signed<TeeAuthorisation>[];
 }
 
+const STATEMENT = { spent: { epsilon: '0/1', delta: '0/1' }, software: 'parley/test' };
+
 /** Every party looks at the evidence, seals its table and signs. */
 export async function consentOfAll(
   { policy, plan, gos, session }: Agreed,
@@ -201,7 +207,7 @@ export async function consentOfAll(
     plan.sides.map((side, i) => {
       const { party } = side;
       const consent = { tee, hello, gos, party, session, nowMs: NOW };
-      return consentTo(consent, tables[i]!, side, IDENTITY[party]!.privateKey);
+      return consentTo(consent, tables[i]!, side, STATEMENT, IDENTITY[party]!.privateKey);
     }),
   );
   return {

@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { reveal } from '../../src/core/redacted.ts';
@@ -24,8 +24,12 @@ import {
   sealInput,
 } from '../../src/tee-adapter/enclave/input.ts';
 import { drawLaplace } from '../../src/tee-adapter/enclave/noise.ts';
-import { enclaveConnection, openTeeAnswer } from '../../src/tee-adapter/host/index.ts';
-import { signAuthorisation, signEnvelope } from '../../src/tee-adapter/enclave/records.ts';
+import {
+  enclaveConnection,
+  openTeeAnswer,
+  type TeeRecord,
+} from '../../src/tee-adapter/host/index.ts';
+import { signAuthorisation, signEnvelope } from '../../src/records/index.ts';
 import { SIMULATION_NOTICE } from '../../src/tee-adapter/simulated.ts';
 import { laplacePValue } from '../sharing/noise-reference.ts';
 import { calibrationOf } from '../support/engine.ts';
@@ -81,10 +85,15 @@ describe('one run', () => {
     const { hello, given, reply } = await runAll(simulatedEnclave(), agreed, tables);
     expect(hello.notice).toBe(SIMULATION_NOTICE);
     expect(reply.envelope.document.simulated).toBe(true);
-    const record = { gos: agreed.gos, authorisations: given.authorisations, hello, reply };
+    const record = recordOf({
+      gos: agreed.gos,
+      authorisations: given.authorisations,
+      hello,
+      reply,
+    });
     const query = agreed.submission.document;
     const now = { nowMs: NOW };
-    const answer = await openTeeAnswer(record, query, agreed.policy, SEALING.privateKey, now);
+    const { answer } = await openTeeAnswer(record, query, agreed.policy, SEALING.privateKey, now);
     expect(answer).toEqual(want);
     expect(want.some((byte) => byte !== 0)).toBe(true);
   });
@@ -96,10 +105,20 @@ describe('one run', () => {
         const agreed = agree(teePolicy(rules), SQL);
         const slept: number[] = [];
         const made = await runAll(simulatedEnclave(slept), agreed, tablesFor(agreed, users));
-        const record = { gos: agreed.gos, authorisations: made.given.authorisations, ...made };
+        const record = recordOf({
+          ...made,
+          gos: agreed.gos,
+          authorisations: made.given.authorisations,
+        });
         const query = agreed.submission.document;
         const now = { nowMs: NOW };
-        const answer = await openTeeAnswer(record, query, agreed.policy, SEALING.privateKey, now);
+        const { answer } = await openTeeAnswer(
+          record,
+          query,
+          agreed.policy,
+          SEALING.privateKey,
+          now,
+        );
         const sizes = made.given.inputs.map(({ ciphertext }) => ciphertext.length);
         return {
           answer: Buffer.from(answer).toString('hex'),
@@ -445,7 +464,7 @@ describe('47 what the analyst refuses', () => {
     ],
     [
       'another sealed answer',
-      'RECEIPT_INVALID',
+      'RESULT_INVALID',
       (r: Made, other: Made) => ({
         reply: { ...r.reply, sealed: other.reply.sealed },
       }),
@@ -453,12 +472,22 @@ describe('47 what the analyst refuses', () => {
   ])('%s', async (_, code, change) => {
     const made = await madeOnce();
     const other = await madeOnce();
-    const record = { ...made, ...change(made, other) };
+    const record = recordOf({ ...made, ...change(made, other) });
     const open = () =>
       openTeeAnswer(record, made.query, made.policy, SEALING.privateKey, { nowMs: NOW });
     expect(await codeOf(open)).toBe(code);
   });
 });
+
+/** What the analyst is handed, of the parts a test changes one at a time. */
+function recordOf({
+  gos,
+  hello: greeting,
+  authorisations,
+  reply: outcome,
+}: Pick<Made, 'gos' | 'hello' | 'authorisations' | 'reply'>): TeeRecord {
+  return { gos, enclave: { greeting, authorisations, outcome } };
+}
 
 type Made = Awaited<ReturnType<typeof madeOnce>>;
 async function madeOnce() {
@@ -531,7 +560,9 @@ describe('as a process of its own', () => {
     await enclave.loadPolicy(agreed.packet);
     const { inputs, authorisations } = await consentOfAll(agreed, hello, tables);
     for (const { party, enc, ciphertext } of inputs) {
-      await enclave.putInput({ party, enc }, ciphertext);
+      // In pieces, as a coordinator passes them on.
+      const pieces = Readable.from([ciphertext.subarray(0, 7), ciphertext.subarray(7)]);
+      await enclave.putInput({ party, enc }, ciphertext.length, pieces);
     }
     const { submission, gos, policy } = agreed;
     const reply = await enclave.run({
@@ -539,9 +570,9 @@ describe('as a process of its own', () => {
       gos,
       authorisations,
     });
-    const record = { gos, authorisations, hello, reply };
+    const record = recordOf({ gos, authorisations, hello, reply });
     const now = { nowMs: NOW };
-    const answer = await openTeeAnswer(
+    const { answer } = await openTeeAnswer(
       record,
       submission.document,
       policy,

@@ -4,18 +4,24 @@ import { ParleyError } from '../../core/errors.ts';
 import { packetOf, parseJsonStrict } from '../../policy/index.ts';
 import type { PolicyPacket } from '../../policy/types.ts';
 import {
+  greetingSchema,
   parseRecord,
   replayEvidenceSchema,
   SALT_BYTES,
   SHARE_BYTES_MAX,
+  signedAuthorisationSchema,
+  signedEnvelopeSchema,
   signedGoSchema,
   signedReceiptSchema,
   signedSubmissionSchema,
-  type Json,
+  type EnclaveGreeting,
+  type Signed,
   type ReplayEvidence,
   type SignedGo,
   type SignedReceipt,
   type SignedSubmission,
+  type TeeAuthorisation,
+  type TeeEnvelope,
 } from '../../records/index.ts';
 import type { AnswerTable } from '../answer.ts';
 import type { PartyOpening } from './shares.ts';
@@ -57,15 +63,23 @@ export interface MpcBundle {
   readonly answer: AnswerDocument;
 }
 
-/**
- * What a run in an enclave leaves behind: the same question and answer, and in `run` what the
- * attested enclave and the parties signed, in the form of the verifier that reads it.
- */
+/** What a run in an enclave leaves behind, whole enough to be checked by anybody offline. */
 export interface TeeBundle {
   readonly version: 1;
   readonly backend: 'tee';
   readonly packet: PolicyPacket;
-  readonly run: Json;
+  /** The question, as the analyst signed it. */
+  readonly submission: SignedSubmission;
+  readonly gos: readonly SignedGo[];
+  /** The enclave's keys and the evidence that binds them to the run. */
+  readonly greeting: EnclaveGreeting;
+  readonly authorisations: readonly Signed<TeeAuthorisation>[];
+  /** Signed by the enclave; commits to the answer. */
+  readonly envelope: Signed<TeeEnvelope>;
+  /** When the analyst appraised the evidence, by the analyst's clock; RFC 3339 in UTC. */
+  readonly appraised_at: string;
+  /** Null when the holder keeps it: then nothing ties `answer` to the envelope. */
+  readonly opening: Omit<OpeningDocument, 'party'> | null;
   readonly answer: AnswerDocument;
 }
 
@@ -80,7 +94,7 @@ const answerSchema: z.ZodType<AnswerDocument> = z.strictObject({
   groups: z.int().min(0),
   groups_suppressed: z.int().min(0),
 });
-const openingSchema: z.ZodType<OpeningDocument> = z.strictObject({
+const openingSchema = z.strictObject({
   party: z.string().max(63),
   salt: z.string().regex(/^[0-9a-f]{64}$/),
   share: z.string().max(Math.ceil((SHARE_BYTES_MAX * 4) / 3)),
@@ -96,7 +110,17 @@ const bundleSchema = z.discriminatedUnion('backend', [
     receipts: z.array(signedReceiptSchema).max(8),
     openings: z.array(openingSchema).max(8).nullable(),
   }),
-  z.strictObject({ ...common, backend: z.literal('tee'), run: z.custom<Json>() }),
+  z.strictObject({
+    ...common,
+    backend: z.literal('tee'),
+    submission: signedSubmissionSchema,
+    gos: z.array(signedGoSchema).max(8),
+    greeting: greetingSchema,
+    authorisations: z.array(signedAuthorisationSchema).max(8),
+    envelope: signedEnvelopeSchema,
+    appraised_at: z.iso.datetime(),
+    opening: openingSchema.omit({ party: true }).nullable(),
+  }),
 ]);
 
 /**

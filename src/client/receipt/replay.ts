@@ -10,7 +10,8 @@ import {
 import { alignPlans, coreDigest, releasedMeasures, tablesOfSides } from '../../sql/index.ts';
 import { shareBytes } from '../decode.ts';
 import { deriveExpected, type Derived } from './derive.ts';
-import { badReceipt, verifyRun, type RunRecords, type VerifiedRun } from './run.ts';
+import { badReceipt } from './charged.ts';
+import { verifyRun, type RunRecords, type VerifiedRun } from './run.ts';
 import type { OpenedAnswer } from './shares.ts';
 
 /** The earlier run that answers a question again, checked in full. */

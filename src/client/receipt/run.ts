@@ -1,6 +1,3 @@
-import { ParleyError } from '../../core/errors.ts';
-import { compare, parseDecimal, parseRational } from '../../core/rational.ts';
-import type { Policy } from '../../policy/types.ts';
 import {
   datasetsOfGos,
   sessionOf,
@@ -11,6 +8,7 @@ import {
   type SignedReceipt,
 } from '../../records/index.ts';
 import { tablesOfSides } from '../../sql/index.ts';
+import { badReceipt, expectCharged } from './charged.ts';
 import type { Expected } from './derive.ts';
 import { firstDifference } from './difference.ts';
 
@@ -25,13 +23,6 @@ export interface VerifiedRun {
   readonly session: string;
   /** In the order of the plan's sides. */
   readonly receipts: readonly SignedReceipt[];
-}
-
-export function badReceipt(party: string, what: string, path?: string): ParleyError {
-  return new ParleyError('RECEIPT_INVALID', what, {
-    party,
-    ...(path === undefined ? {} : { path }),
-  });
 }
 
 /** Exactly one receipt of each plan party, in plan order. */
@@ -67,28 +58,6 @@ function expectStated({ party, noise, bounds, price }: Receipt, expected: Expect
   const priced = firstDifference(price, expected.price, 'price');
   if (priced !== null) {
     throw badReceipt(party, 'a receipt states another price than the query has', priced);
-  }
-}
-
-/** The party's own ledger, as far as a receipt shows it: moved on, and charged within the budget. */
-function expectCharged({ party, spent, price, ...receipt }: Receipt, policy: Policy): void {
-  const dp = policy.rules.differential_privacy;
-  if (dp === 'off') return;
-  if (receipt.ledger_before === receipt.ledger_after) {
-    throw badReceipt(party, 'the ledger did not move on with the charge', 'ledger_after');
-  }
-  const budgets = { epsilon: dp.epsilon_budget, delta: dp.delta_budget };
-  for (const kind of ['epsilon', 'delta'] as const) {
-    const charged = parseRational(price[kind]);
-    const total = parseRational(spent[kind]);
-    const within = compare(total, parseDecimal(budgets[kind])) <= 0;
-    if (!within || compare(total, charged) < 0) {
-      throw badReceipt(
-        party,
-        'what a ledger has spent does not fit price and budget',
-        `spent.${kind}`,
-      );
-    }
   }
 }
 

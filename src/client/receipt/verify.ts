@@ -1,13 +1,23 @@
 import { asParleyError, ParleyError } from '../../core/errors.ts';
 import { verifyPacket } from '../../policy/index.ts';
-import { verifySubmission } from '../../records/index.ts';
+import { ENCLAVE_NAME, expectCommitted, verifySubmission } from '../../records/index.ts';
+import { verifyTeeRun } from '../../tee-adapter/host/index.ts';
+import type { AnswerTable } from '../answer.ts';
 import { decodeAnswer } from '../decode.ts';
-import { answerDocumentOf, openingOfDocument, type Bundle, type MpcBundle } from './bundle.ts';
+import {
+  answerDocumentOf,
+  openingOfDocument,
+  type AnswerDocument,
+  type Bundle,
+  type MpcBundle,
+  type TeeBundle,
+} from './bundle.ts';
 import { deriveExpected, type Derived } from './derive.ts';
 import { firstDifference } from './difference.ts';
-import { realign, verifyReplayed, type VerifiedReplay } from './replay.ts';
+import { attestationOf, expectAllCharged, labelled, openedOf } from './enclave.ts';
+import { realign, verifyReplayed } from './replay.ts';
 import { verifyRun } from './run.ts';
-import { addShares } from './shares.ts';
+import { addShares, type OpenedAnswer } from './shares.ts';
 import { checkedOf, notChecked, type Check, type CheckName } from './words.ts';
 
 /** What the one who verifies knows beside the file. */
@@ -49,7 +59,8 @@ function step<T>(trail: Trail, name: CheckName, work: () => T, says: (value: T) 
 
 /**
  * Checks a receipt file offline, from signatures to the last digit, and says what was and was not
- * checked. A pure function: no network, no clock, no keys.
+ * checked. A pure function: no network, no clock, no keys. Evidence of an enclave is appraised as of
+ * the time the file states.
  *
  * Checks run in the order of `checks` and end with the first that fails; its error has a stable
  * code, the path of the field and the party. It never throws.
@@ -59,7 +70,7 @@ export function verifyBundle(bundle: Bundle, options: VerifyOptions = {}): Repor
   let error: ParleyError | null = null;
   try {
     if (bundle.backend === 'mpc') verifyMpc(bundle, options, trail);
-    else throw new ParleyError('RECEIPT_INVALID', 'receipts of enclaves are not read here yet');
+    else verifyTee(bundle, options, trail);
   } catch (thrown) {
     error = asParleyError(thrown);
   }
@@ -69,7 +80,8 @@ export function verifyBundle(bundle: Bundle, options: VerifyOptions = {}): Repor
     error,
     notChecked: notChecked({
       pinned: options.policyDigest !== undefined,
-      opened: bundle.backend === 'mpc' && bundle.openings !== null,
+      backend: bundle.backend,
+      opened: (bundle.backend === 'mpc' ? bundle.openings : bundle.opening) !== null,
     }),
   };
 }
@@ -81,7 +93,8 @@ function expectPinned(digest: string, { policyDigest }: VerifyOptions): void {
   });
 }
 
-function verifyMpc(bundle: MpcBundle, options: VerifyOptions, trail: Trail): void {
+/** What both backends' receipts begin with: policy, question, and all that follows from the two. */
+function verifyQuestion(bundle: Bundle, options: VerifyOptions, trail: Trail): Derived {
   const { policy, digest } = step(
     trail,
     'policy',
@@ -101,13 +114,26 @@ function verifyMpc(bundle: MpcBundle, options: VerifyOptions, trail: Trail): voi
     ({ analyst }) => checkedOf.submission(analyst),
   );
   trail.queryId = submission.query_id;
-  const expected = step(
+  return step(
     trail,
     'plan',
-    () => deriveExpected(policy, digest, submission),
+    () => {
+      if (submission.backend !== bundle.backend) throw otherBackend();
+      return deriveExpected(policy, digest, submission);
+    },
     ({ planDigest }) => checkedOf.plan(planDigest),
   );
-  const { replay } = bundle;
+}
+
+function otherBackend(): ParleyError {
+  return new ParleyError('RECEIPT_INVALID', 'the question was asked of another backend', {
+    path: 'submission.document.backend',
+  });
+}
+
+function verifyMpc(bundle: MpcBundle, options: VerifyOptions, trail: Trail): void {
+  const expected = verifyQuestion(bundle, options, trail);
+  const { openings, answer, replay } = bundle;
   const { earlier, run } = step(
     trail,
     'run',
@@ -121,16 +147,6 @@ function verifyMpc(bundle: MpcBundle, options: VerifyOptions, trail: Trail): voi
         replay === null ? null : queryId,
       ),
   );
-  verifyResult(bundle, expected, { earlier, run }, trail);
-}
-
-/** The answer again from the opened shares, cell by cell. */
-function verifyResult(
-  { openings, answer }: MpcBundle,
-  expected: Derived,
-  { earlier, run }: VerifiedReplay,
-  trail: Trail,
-): void {
   if (openings === null) return;
   const opened = step(
     trail,
@@ -141,11 +157,49 @@ function verifyResult(
     },
     () => checkedOf.shares(openings.length),
   );
+  verifyAnswer(answer, trail, () => decodeOpened(opened, expected));
+}
+
+function verifyTee(bundle: TeeBundle, options: VerifyOptions, trail: Trail): void {
+  const expected = verifyQuestion(bundle, options, trail);
+  const nowMs = Date.parse(bundle.appraised_at);
+  const run = step(
+    trail,
+    'enclave',
+    () => {
+      const document = bundle.submission.document;
+      const verified = verifyTeeRun(bundle, document, expected.policy, { nowMs });
+      expectAllCharged(bundle.authorisations, expected);
+      return verified;
+    },
+    (verified) => checkedOf.enclave(attestationOf(verified), bundle.appraised_at),
+  );
+  const { opening, answer } = bundle;
+  if (opening === null) return;
+  const opened = step(
+    trail,
+    'opening',
+    () => {
+      const { opening: bytes } = openingOfDocument({ party: ENCLAVE_NAME, ...opening });
+      const { share } = expectCommitted(bytes, run.commitment, run.sealedFor);
+      return openedOf(share, expected.plan);
+    },
+    () => checkedOf.opening(),
+  );
+  verifyAnswer(answer, trail, () => labelled(run, decodeOpened(opened, expected)));
+}
+
+function decodeOpened({ open, cells }: OpenedAnswer, { plan, widths }: Derived): AnswerTable {
+  return decodeAnswer(plan, open, cells, widths);
+}
+
+/** The answer again from what was opened, cell by cell. */
+function verifyAnswer(answer: AnswerDocument, trail: Trail, decode: () => AnswerTable): void {
   step(
     trail,
     'answer',
     () => {
-      const table = decodeAnswer(expected.plan, opened.open, opened.cells, expected.widths);
+      const table = decode();
       const differs = firstDifference(answer, answerDocumentOf(table), 'answer');
       if (differs === null) return table;
       throw new ParleyError('RESULT_INVALID', 'the shares open to another answer than is stated', {

@@ -1,7 +1,9 @@
-import type { Receipt } from '../../records/index.ts';
+import type { Backend, Receipt } from '../../records/index.ts';
+import type { Attestation } from './enclave.ts';
 
 /** The checks, in the order they are made. */
-export type CheckName = 'policy' | 'submission' | 'plan' | 'run' | 'shares' | 'answer';
+export type CheckName =
+  'policy' | 'submission' | 'plan' | 'run' | 'shares' | 'enclave' | 'opening' | 'answer';
 
 export interface Check {
   readonly name: CheckName;
@@ -34,8 +36,15 @@ export const checkedOf = {
   },
   shares: (count: number): string =>
     `the ${count} opened shares are the ones their parties committed to`,
+  enclave: ({ tee, notice }: Attestation, appraisedAt: string): string =>
+    (notice === undefined
+      ? `evidence of ${tee}, within the policy's reference values on ${appraisedAt}, `
+      : `${notice}; a ${tee} statement, which the policy names, on ${appraisedAt}, `) +
+    'binds the enclave that every party authorised for this plan, session and ledger heads, and ' +
+    'that signed the noise of this plan',
+  opening: (): string => 'the opened answer is the one the enclave committed to',
   answer: (rows: number, suppressed: number): string =>
-    `adding the shares gives exactly the stated answer: ${rows} rows with their intervals, ` +
+    `what was opened gives exactly the stated answer: ${rows} rows with their intervals, ` +
     `${suppressed} groups suppressed`,
 } as const;
 
@@ -51,8 +60,18 @@ const UNSEEN = [
   'when the query ran: nothing in a receipt depends on a clock',
 ] as const;
 
+const UNSEEN_IN_ENCLAVE = [
+  UNSEEN[0],
+  'that the hardware kept what it attests: no evidence shows an attack on the chip, its memory bus ' +
+    'or its vendor (docs/tee.md says which are known)',
+  'that the parties sealed the data they committed to: an enclave takes what it is given',
+  UNSEEN[3],
+  'when the query ran: the evidence is appraised as of a time that the file itself states',
+] as const;
+
 /** What no offline check can show, and what this file left out. */
 export function notChecked(file: {
+  readonly backend: Backend;
   readonly pinned: boolean;
   readonly opened: boolean;
 }): readonly string[] {
@@ -65,7 +84,7 @@ export function notChecked(file: {
   const opened = file.opened
     ? []
     : [
-        'the answer itself: the file does not open the shares, so nothing ties the rows to receipts',
+        'the answer itself: the file does not open the shares, so nothing ties the rows to what was signed',
       ];
-  return [...pinned, ...opened, ...UNSEEN];
+  return [...pinned, ...opened, ...(file.backend === 'tee' ? UNSEEN_IN_ENCLAVE : UNSEEN)];
 }

@@ -1,5 +1,6 @@
 import { getPriority, setPriority } from 'node:os';
 import { isMainThread, type MessagePort } from 'node:worker_threads';
+import { wipe } from '../../core/bytes.ts';
 import type { Channel } from '../../core/channel.ts';
 import { asParleyError } from '../../core/errors.ts';
 import type { ErrorDocument } from '../../core/errors.ts';
@@ -9,7 +10,9 @@ import type { Calibration } from '../../dp/index.ts';
 import { finishRun, openMesh, runDemand, runShard, setUpOts } from '../../engine/mpc/index.ts';
 import type { LaneDemand, Mesh, OtSeeds, RunDemand } from '../../engine/mpc/index.ts';
 import type { LocalTable, OutputShare } from '../../engine/types.ts';
-import type { Plan, Side } from '../../sql/index.ts';
+import type { Plan, PlanSide, Side } from '../../sql/index.ts';
+import { encodeInput, sealInput } from '../../tee-adapter/enclave/input.ts';
+import type { InputContext, SealedInput } from '../../tee-adapter/enclave/input.ts';
 import { makeLaneFile, takeLaneFile, type LaneFile } from '../stock/lane-file.ts';
 import type { SealedFile } from '../stock/sealed.ts';
 import { helpersOf } from './helpers.ts';
@@ -63,6 +66,14 @@ export type WorkerTask =
       readonly demand: LaneDemand;
       readonly file: SealedFile;
     })
+  | {
+      readonly kind: 'sealInput';
+      readonly table: LocalTable;
+      readonly side: PlanSide;
+      /** Of the enclave that the party has accepted. */
+      readonly sealingKey: string;
+      readonly context: InputContext;
+    }
   | (LaneTask & {
       readonly kind: 'finish';
       readonly stock: StockTask;
@@ -70,10 +81,11 @@ export type WorkerTask =
       readonly totals: Uint8Array;
     });
 
+/** What the kinds of work give. */
+type WorkValue = OtSeeds | Uint8Array | OutputShare | RunDemand | SealedInput | null;
+
 /** What a task gives; errors travel as documents, since a class does not survive the way. */
-export type WorkerResult =
-  | { readonly value: OtSeeds | Uint8Array | OutputShare | RunDemand | null }
-  | { readonly error: ErrorDocument };
+export type WorkerResult = { readonly value: WorkValue } | { readonly error: ErrorDocument };
 
 /** LOCAL. Added to the niceness of a worker thread; 19 is the end of the scale. */
 const NICENESS = 5;
@@ -104,15 +116,19 @@ function laneOf(task: LaneTask) {
   return { side, parties: plan.sides.length, channels, seeds, sessionId, rng: systemRng };
 }
 
-async function run(
-  task: WorkerTask,
-): Promise<OtSeeds | Uint8Array | OutputShare | RunDemand | null> {
+async function run(task: WorkerTask): Promise<WorkValue> {
   if (task.kind === 'setUp') {
     const { peer, party, k, sessionId } = task;
     const channel = portChannel(peer.port, peer.path);
     return setUpOts({ channel, party, k, sessionId, rng: systemRng });
   }
   if (task.kind === 'demand') return runDemand(task.plan, task.calibration, task.side);
+  if (task.kind === 'sealInput') {
+    const plaintext = encodeInput(task.table, task.side);
+    const sealed = await sealInput(plaintext, task.sealingKey, task.context);
+    wipe(plaintext);
+    return sealed;
+  }
   const onProgress = (event: ProgressEvent): void => task.progress.postMessage(event);
   if (task.kind === 'stock') {
     await makeLaneFile(laneOf(task), task.demand, task.file, onProgress);
@@ -125,7 +141,7 @@ async function run(
 }
 
 function closePorts(task: WorkerTask): void {
-  if (task.kind === 'demand') return;
+  if (task.kind === 'demand' || task.kind === 'sealInput') return;
   const peers = task.kind === 'setUp' ? [task.peer] : task.peers;
   for (const peer of peers) peer?.port.close();
   if (task.kind !== 'setUp') task.progress.close();

@@ -1,10 +1,12 @@
 import { z } from 'zod';
-import { signedGoSchema } from '../../records/schemas.ts';
-import { teeAuthorisation, teeSubmission } from './records.ts';
+import {
+  signedAuthorisationSchema,
+  signedGoSchema,
+  signedSubmissionSchema,
+} from '../../records/index.ts';
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const name = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);
-const signature = z.string().regex(/^[A-Za-z0-9_-]{86}$/);
 
 /** The four calls, in the order an enclave takes them; `put_input` once per party. */
 export const callSchema = z.discriminatedUnion('call', [
@@ -23,12 +25,9 @@ export const callSchema = z.discriminatedUnion('call', [
   }),
   z.strictObject({
     call: z.literal('run'),
-    submission: z.strictObject({ document: teeSubmission, signature }),
+    submission: signedSubmissionSchema,
     gos: z.array(signedGoSchema).max(8).readonly(),
-    authorisations: z
-      .array(z.strictObject({ document: teeAuthorisation, signature }))
-      .max(8)
-      .readonly(),
+    authorisations: z.array(signedAuthorisationSchema).max(8).readonly(),
   }),
 ]);
 export type EnclaveCall = z.output<typeof callSchema>;

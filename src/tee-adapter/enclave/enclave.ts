@@ -9,27 +9,33 @@ import {
   type KeyPair,
 } from '../../policy/index.ts';
 import type { Policy } from '../../policy/types.ts';
-import { sealShare, sessionOf, shareDigest } from '../../records/index.ts';
-import type { SealedShare, Signed } from '../../records/index.ts';
-import { planDigest, planQuery, type Plan } from '../../sql/index.ts';
+import {
+  datasetsOfGos,
+  ENCLAVE_NAME,
+  expectAuthorised,
+  openingOf,
+  sealShare,
+  sessionOf,
+  shareCommitment,
+  shareDigest,
+  signEnvelope,
+  submissionDigest,
+  TEE_SUITE,
+  verifySubmission,
+  type EnclaveGreeting,
+  type EnclaveOutcome,
+  type TeeEnvelope,
+} from '../../records/index.ts';
+import { planDigest, planQuery, tablesOfSides, type Plan } from '../../sql/index.ts';
 import type { LocalTable } from '../../engine/types.ts';
 import type { AnyAttester } from '../attest/index.ts';
 import { bindingOf } from '../binding.ts';
-import { evidenceDigest, evidenceToJson, type EvidenceJson } from '../evidence-json.ts';
+import { evidenceDigest, evidenceToJson } from '../evidence-json.ts';
 import { SIMULATION_NOTICE } from '../simulated.ts';
 import type { EnclaveCall, HelloCall, RunCall } from './calls.ts';
 import { compute } from './compute.ts';
-import { decodeInput, inputBytes, openInput, wipeTable, type SealedInput } from './input.ts';
+import { decodeInput, openInput, sealedInputBytes, wipeTable, type SealedInput } from './input.ts';
 import { TIME_CLASS_MS } from './limits.ts';
-import {
-  ENCLAVE_NAME,
-  TEE_SUITE,
-  expectAuthorised,
-  signEnvelope,
-  teeSubmissionDigest,
-  verifyTeeSubmission,
-  type TeeEnvelope,
-} from './records.ts';
 
 export interface EnclaveOptions {
   readonly attester: AnyAttester;
@@ -39,18 +45,9 @@ export interface EnclaveOptions {
   readonly sleep: (ms: number) => Promise<void>;
 }
 
-export interface HelloReply {
-  readonly signing_key: string;
-  readonly sealing_key: string;
-  readonly evidence: EvidenceJson;
-  /** Present, and shown by everything, when no hardware is involved. */
-  readonly notice?: string;
-}
-
-export interface RunReply {
-  readonly envelope: Signed<TeeEnvelope>;
-  readonly sealed: SealedShare;
-}
+/** What an enclave says to its host, call by call. */
+export type HelloReply = EnclaveGreeting;
+export type RunReply = EnclaveOutcome;
 
 export type EnclaveReply = HelloReply | RunReply | Readonly<Record<string, never>>;
 
@@ -210,20 +207,23 @@ export class Enclave {
     { hello, signing, sealing, evidenceDigest: evidence_digest }: Greeted,
     { policy, digest }: Loaded,
   ): Plan {
-    const { document } = submission;
-    verifyTeeSubmission(submission, policy, digest);
+    const document = verifySubmission(submission, policy);
+    if (document.backend !== 'tee') {
+      throw new ParleyError('BACKEND_NOT_ALLOWED', 'the query was not asked of an enclave');
+    }
     const plan = planQuery(policy, digest, document.sql, { epsilon: document.epsilon });
     const plan_digest = planDigest(plan);
     if (plan_digest !== hello.plan_digest) {
       throw new ParleyError('PLAN_MISMATCH', 'the evidence is bound to another plan');
     }
-    const submission_digest = teeSubmissionDigest(document);
+    const submission_digest = submissionDigest(document);
     const parties = plan.sides.map(({ party }) => party);
     const { query_id, room } = document;
     const agreed = { query_id, plan_digest, submission_digest, suite: TEE_SUITE };
     if (sessionOf(gos, policy, parties, agreed) !== hello.session) {
       throw new ParleyError('GO_INVALID', 'the evidence is bound to another session');
     }
+    datasetsOfGos(gos, tablesOfSides(plan));
     const nonces = Object.fromEntries(gos.map((go) => [go.document.party, go.document.nonce]));
     const same = Buffer.compare(canonicalJson(nonces), canonicalJson(hello.nonces)) === 0;
     if (!same) throw new ParleyError('GO_INVALID', 'the evidence is bound to other nonces');
@@ -257,7 +257,7 @@ export class Enclave {
         evidence_digest: evidenceDigest,
         party,
       };
-      if (input.ciphertext.length !== inputBytes(side) + 16) {
+      if (input.ciphertext.length !== sealedInputBytes(side)) {
         throw new ParleyError('DATA_BAD_ROWS', 'an input has another length', { party });
       }
       const bytes = await openInput(input, sealing.privateKey, context);
@@ -283,12 +283,15 @@ export class Enclave {
     const { query_id, room } = document;
     const { plan_digest, session } = hello;
     const run = { room, policy_digest, query_id, plan_digest, session };
-    const sealed = await sealShare(answer, analyst.sealing_key, { ...run, party: ENCLAVE_NAME });
-    wipe(answer);
+    const sealedFor = { ...run, party: ENCLAVE_NAME };
+    const opening = openingOf(answer, this.#o.rng);
+    const share_commitment = shareCommitment(opening, sealedFor);
+    const sealed = await sealShare(opening, analyst.sealing_key, sealedFor);
+    wipe(answer, opening);
     const envelope: TeeEnvelope = {
       version: 1,
       ...run,
-      submission_digest: teeSubmissionDigest(document),
+      submission_digest: submissionDigest(document),
       evidence_digest,
       noise,
       ledgers: Object.fromEntries(
@@ -298,6 +301,7 @@ export class Enclave {
         ]),
       ),
       share_digest: shareDigest(sealed),
+      share_commitment,
       simulated: this.#o.attester.tee === 'simulated',
     };
     return { envelope: signEnvelope(envelope, signing.privateKey), sealed };

@@ -12,13 +12,21 @@ export interface Frame {
 
 const PREFIX_BYTES = 8;
 
-/** `u32 header length ‖ u32 body length ‖ header ‖ body`, big-endian. */
-export function writeFrame(stream: Writable, { header, body }: Frame): Promise<void> {
+/** `u32 header length ‖ u32 body length ‖ header`, big-endian; so many bytes of body follow. */
+export function frameHead(header: unknown, bodyBytes: number): Uint8Array {
   const json = canonicalJson(header);
+  return concat([u32be(json.length), u32be(bodyBytes), json]);
+}
+
+/** Resolves when the bytes are on their way. @throws ParleyError CHANNEL_CLOSED. */
+export function writeBytes(stream: Writable, bytes: Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
-    const bytes = concat([u32be(json.length), u32be(body.length), json, body]);
     stream.write(bytes, (error) => (error == null ? resolve() : reject(closed(error))));
   });
+}
+
+export function writeFrame(stream: Writable, { header, body }: Frame): Promise<void> {
+  return writeBytes(stream, concat([frameHead(header, body.length), body]));
 }
 
 function closed(cause?: unknown): ParleyError {

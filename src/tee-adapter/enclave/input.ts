@@ -34,6 +34,11 @@ export function inputBytes({ capacity, slots, columns, bits }: PlanSide): number
   return HEAD_BYTES + capacity * (ID_BYTES + slots * cell);
 }
 
+/** Bytes of a sealed input, tag included. */
+export function sealedInputBytes(side: PlanSide): number {
+  return inputBytes(side) + TAG_BYTES;
+}
+
 /** `users ‖ ids ‖ valid ‖ (values ‖ present) per column ‖ bits`, every part at full capacity. */
 export function encodeInput(table: LocalTable, side: PlanSide): Uint8Array {
   const { capacity, slots, columns } = side;

@@ -1,94 +1,129 @@
-import { equalBytes } from '../../core/bytes.ts';
 import { ParleyError } from '../../core/errors.ts';
 import type { Redacted } from '../../core/redacted.ts';
-import { calibrate, noiseRecord } from '../../dp/index.ts';
-import { canonicalJson } from '../../policy/index.ts';
-import type { Policy } from '../../policy/types.ts';
-import { openShare, sessionOf, shareDigest } from '../../records/index.ts';
-import type { Signed, SignedGo } from '../../records/index.ts';
-import { planDigest, planQuery } from '../../sql/index.ts';
 import { policyDigest } from '../../policy/index.ts';
-import type { HelloReply, RunReply } from '../enclave/enclave.ts';
+import type { Policy } from '../../policy/types.ts';
 import {
+  datasetsOfGos,
   ENCLAVE_NAME,
-  TEE_SUITE,
   expectAuthorised,
-  expectEnvelopeSigned,
-  teeSubmissionDigest,
+  expectCommitted,
+  openShare,
+  sessionOf,
+  shareDigest,
+  submissionDigest,
+  TEE_SUITE,
+  type EnclaveGreeting,
+  type SealContext,
+  type SealedShare,
+  type Signed,
+  type SignedGo,
+  type Submission,
   type TeeAuthorisation,
   type TeeEnvelope,
-  type TeeSubmission,
-} from '../enclave/records.ts';
+} from '../../records/index.ts';
+import { planDigest, planQuery, tablesOfSides, type Plan } from '../../sql/index.ts';
 import { evidenceDigest } from '../evidence-json.ts';
-import type { TrustAnchors } from '../verify/index.ts';
+import type { AttestationResult, TrustAnchors } from '../verify/index.ts';
+import { expectEnvelope } from './envelope.ts';
 import { appraiseEnclave, expectAccepted } from './party.ts';
 
-/** Everything of a run that the host handed over; none of it is believed unchecked. */
-export interface TeeRecord {
+/** What parties and enclave said about one run; none of it is believed unchecked. */
+export interface TeeRun {
   readonly gos: readonly SignedGo[];
+  readonly greeting: EnclaveGreeting;
   readonly authorisations: readonly Signed<TeeAuthorisation>[];
-  readonly hello: HelloReply;
-  readonly reply: RunReply;
+  readonly envelope: Signed<TeeEnvelope>;
+}
+
+/** When, and by whose roots, evidence is appraised. */
+export interface AppraisalTime {
+  readonly nowMs: number;
+  readonly anchors?: TrustAnchors;
+}
+
+/** A run that passed every check that needs no key. */
+export interface VerifiedTeeRun {
+  readonly plan: Plan;
+  readonly planDigest: string;
+  readonly session: string;
+  /** `accepted`, or `accepted_simulated`: nobody may show the one as the other. */
+  readonly attestation: Exclude<AttestationResult, { readonly decision: 'rejected' }>;
+  /** What the sealed answer opens under, and is committed to under. */
+  readonly sealedFor: SealContext;
+  /** The enclave's commitment to the answer. */
+  readonly commitment: string;
 }
 
 /**
- * Checks an enclave's answer from the analyst's own query and policy alone, then opens it:
- * session → every party's authorisation → evidence → keys → envelope → noise → answer.
+ * Checks a run in an enclave from the analyst's own query and policy alone:
+ * session → every party's authorisation → evidence → keys → envelope → noise.
  *
- * @returns `open ‖ cells` as the plan shapes them; wipe after use.
- * @throws ParleyError GO_INVALID, RECEIPT_INVALID, RESULT_INVALID, or the code of the rejection.
+ * @throws ParleyError GO_INVALID, RECEIPT_INVALID, or the code of the rejection.
  */
-export async function openTeeAnswer(
-  record: TeeRecord,
-  query: TeeSubmission,
+export function verifyTeeRun(
+  { gos, greeting, authorisations, envelope }: TeeRun,
+  query: Submission,
   policy: Policy,
-  sealingKey: Redacted<Uint8Array>,
-  now: { readonly nowMs: number; readonly anchors?: TrustAnchors },
-): Promise<Uint8Array> {
-  const { gos, hello, reply, authorisations } = record;
+  now: AppraisalTime,
+): VerifiedTeeRun {
   const { tee } = policy.execution;
   if (tee === null) throw new ParleyError('POLICY_MISMATCH', 'the policy names no enclave');
   const policy_digest = policyDigest(policy);
   const plan = planQuery(policy, policy_digest, query.sql, { epsilon: query.epsilon });
   const plan_digest = planDigest(plan);
-  const submission_digest = teeSubmissionDigest(query);
+  const submission_digest = submissionDigest(query);
   const { query_id, room } = query;
   const parties = plan.sides.map(({ party }) => party);
   const agreed = { query_id, plan_digest, submission_digest, suite: TEE_SUITE };
   const session = sessionOf(gos, policy, parties, agreed);
-  const evidence_digest = evidenceDigest(hello.evidence);
-  const run = { room, policy_digest, query_id, plan_digest, submission_digest, session };
-  const { signing_key, sealing_key } = hello;
+  datasetsOfGos(gos, tablesOfSides(plan));
+  const evidence_digest = evidenceDigest(greeting.evidence);
+  const run = { room, policy_digest, query_id, plan_digest, session };
+  const { signing_key, sealing_key } = greeting;
   const expected = gos.map(({ document: { party, ledger_before, ledger_after, nonce } }) => ({
-    ...run,
-    ...{ party, ledger_before, ledger_after, nonce, evidence_digest, signing_key, sealing_key },
+    ...{ ...run, submission_digest, party, ledger_before, ledger_after, nonce },
+    ...{ evidence_digest, signing_key, sealing_key },
   }));
   expectAuthorised(authorisations, expected, policy);
-  // The parties have appraised this evidence; the analyst does it again, in a party's place.
-  expectAccepted(appraiseEnclave({ tee, hello, gos, party: parties[0]!, session, ...now }));
-  expectEnvelopeSigned(reply.envelope, signing_key);
-  const measures = plan.measures.map(({ epsilon, sensitivity }) => ({ epsilon, sensitivity }));
-  const rule = { ...plan.privacy, measures };
-  const ledgers = Object.fromEntries(
-    gos.map(({ document: { party, ledger_before: before, ledger_after: after } }) => [
-      party,
-      { before, after },
-    ]),
-  );
-  const envelope: TeeEnvelope = {
-    version: 1,
-    ...run,
-    evidence_digest,
-    noise: noiseRecord(rule, calibrate(rule)),
-    ledgers,
-    share_digest: shareDigest(reply.sealed),
-    simulated: (hello.evidence as { readonly tee: string }).tee === 'simulated',
+  // The parties have appraised this evidence; the reader does it again, in a party's place.
+  const consent = { tee, hello: greeting, gos, party: parties[0]!, session, ...now };
+  const attestation = appraiseEnclave(consent);
+  expectAccepted(attestation);
+  const { share_commitment } = expectEnvelope(envelope, { plan, gos, session, greeting });
+  return {
+    ...{ plan, planDigest: plan_digest, session, attestation },
+    sealedFor: { ...run, party: ENCLAVE_NAME },
+    commitment: share_commitment,
   };
-  if (!equalBytes(canonicalJson(envelope), canonicalJson(reply.envelope.document))) {
-    throw new ParleyError('RECEIPT_INVALID', 'the envelope speaks of another run');
+}
+
+/** A verified run with its answer, opened. */
+export interface OpenedTeeRun extends VerifiedTeeRun {
+  /** Of the commitment. */
+  readonly salt: Uint8Array;
+  /** `open ‖ cells` as the plan shapes them; wipe after use. */
+  readonly answer: Uint8Array;
+}
+
+/**
+ * Checks a run with {@link verifyTeeRun}, then opens the sealed answer that its envelope names.
+ * @throws ParleyError of the checks; RESULT_INVALID.
+ */
+export async function openTeeAnswer(
+  run: TeeRun,
+  sealed: SealedShare,
+  query: Submission,
+  policy: Policy,
+  sealingKey: Redacted<Uint8Array>,
+  now: AppraisalTime,
+): Promise<OpenedTeeRun> {
+  const verified = verifyTeeRun(run, query, policy, now);
+  const named = run.envelope.document.share_digest;
+  if (sealed.party !== ENCLAVE_NAME || shareDigest(sealed) !== named) {
+    throw new ParleyError('RESULT_INVALID', 'the sealed answer is not the one the envelope names');
   }
-  return openShare(reply.sealed, sealingKey, {
-    ...{ room, policy_digest, query_id, plan_digest, session },
-    party: ENCLAVE_NAME,
-  });
+  const { sealedFor, commitment } = verified;
+  const opening = await openShare(sealed, sealingKey, sealedFor);
+  const { salt, share } = expectCommitted(opening, commitment, sealedFor);
+  return { ...verified, salt, answer: share };
 }

@@ -1,26 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { z } from 'zod';
-import { errorOf, ParleyError } from '../../core/errors.ts';
-import { errorDocumentSchema, sealedShareSchema } from '../../records/index.ts';
+import { asParleyError, errorOf, ParleyError } from '../../core/errors.ts';
+import { errorDocumentSchema, greetingSchema, outcomeSchema } from '../../records/index.ts';
 import type { EnclaveCall } from '../enclave/calls.ts';
 import type { HelloReply, RunReply } from '../enclave/enclave.ts';
-import { readFrames, writeFrame, type Frame } from '../enclave/frames.ts';
-import { teeEnvelope } from '../enclave/records.ts';
+import { frameHead, readFrames, writeBytes } from '../enclave/frames.ts';
 import { evidenceFromJson } from '../evidence-json.ts';
 
-const helloReply = z.strictObject({
-  signing_key: z.string().max(64),
-  sealing_key: z.string().max(64),
-  evidence: z.unknown(),
-  notice: z.string().max(256).exactOptional(),
-});
-const runReply = z.strictObject({
-  envelope: z.strictObject({
-    document: teeEnvelope,
-    signature: z.string().regex(/^[A-Za-z0-9_-]{86}$/),
-  }),
-  sealed: sealedShareSchema,
-});
 const nothing = z.strictObject({});
 const reply = z.union([
   z.strictObject({ ok: z.unknown() }),
@@ -33,7 +19,12 @@ type Call<N extends EnclaveCall['call']> = Omit<Extract<EnclaveCall, { call: N }
 export interface EnclaveConnection {
   hello(call: Call<'hello'>): Promise<HelloReply>;
   loadPolicy(packet: unknown): Promise<void>;
-  putInput(call: Call<'put_input'>, ciphertext: Uint8Array): Promise<void>;
+  /** @param bytes - of the whole ciphertext; the chunks are passed on as they come. */
+  putInput(
+    call: Call<'put_input'>,
+    bytes: number,
+    chunks: AsyncIterable<Uint8Array>,
+  ): Promise<void>;
   run(call: Call<'run'>): Promise<RunReply>;
   close(): void;
 }
@@ -44,39 +35,67 @@ function decoded<T>(schema: z.ZodType<T>, value: unknown): T {
   throw new ParleyError('FRAME_MALFORMED', 'the enclave answered with another form');
 }
 
+function away(cause?: unknown): ParleyError {
+  return new ParleyError('ENCLAVE_AWAY', 'the connection to the enclave ended', {}, cause);
+}
+
+/** What a stream throws when the enclave behind it is gone, as our own error. */
+async function unlessAway<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (thrown) {
+    const error = asParleyError(thrown);
+    throw error.code === 'CHANNEL_CLOSED' || error.code === 'INTERNAL' ? away(thrown) : error;
+  }
+}
+
 /**
  * Speaks the four calls over a connected stream. Call after call: an enclave takes one at a time.
- * @throws ParleyError of the enclave; CHANNEL_CLOSED, FRAME_MALFORMED, FRAME_TOO_LARGE.
+ * @throws ParleyError of the enclave; ENCLAVE_AWAY, FRAME_MALFORMED, FRAME_TOO_LARGE; of `putInput`
+ *   PEER_BAD_LENGTH when the chunks are not as many bytes as were said, and what the chunks throw.
  */
 export function enclaveConnection(stream: Duplex): EnclaveConnection {
   const frames = readFrames(stream);
-  const ask = async (
-    header: EnclaveCall,
-    body: Uint8Array = new Uint8Array(),
-  ): Promise<unknown> => {
-    await writeFrame(stream, { header, body });
-    const next = await frames.next();
-    if (next.done === true) {
-      throw new ParleyError('CHANNEL_CLOSED', 'the connection to the enclave ended');
-    }
-    const answer = decoded(reply, (next.value satisfies Frame).header);
-    if ('error' in answer) throw errorOf(answer.error);
-    return answer.ok;
+  // Told by whoever reads or writes next.
+  stream.on('error', () => undefined);
+  const send = (bytes: Uint8Array): Promise<void> => unlessAway(writeBytes(stream, bytes));
+  const answer = async (): Promise<unknown> => {
+    const next = await unlessAway(frames.next());
+    if (next.done === true) throw away();
+    const said = decoded(reply, next.value.header);
+    if ('error' in said) throw errorOf(said.error);
+    return said.ok;
+  };
+  const ask = async (header: EnclaveCall): Promise<unknown> => {
+    await send(frameHead(header, 0));
+    return answer();
   };
   return {
     async hello(call) {
-      const greeted = decoded(helloReply, await ask({ call: 'hello', ...call }));
+      const greeted = decoded(greetingSchema, await ask({ call: 'hello', ...call }));
       evidenceFromJson(greeted.evidence);
-      return greeted as HelloReply;
+      return greeted;
     },
     async loadPolicy(packet) {
       decoded(nothing, await ask({ call: 'load_policy', packet }));
     },
-    async putInput(call, ciphertext) {
-      decoded(nothing, await ask({ call: 'put_input', ...call }, ciphertext));
+    async putInput(call, bytes, chunks) {
+      await send(frameHead({ call: 'put_input', ...call }, bytes));
+      let left = bytes;
+      for await (const chunk of chunks) {
+        left -= chunk.length;
+        if (left < 0) break;
+        await send(chunk);
+      }
+      if (left !== 0) {
+        throw new ParleyError('PEER_BAD_LENGTH', 'an input has another length than the plan', {
+          party: call.party,
+        });
+      }
+      decoded(nothing, await answer());
     },
     async run(call) {
-      return decoded(runReply, await ask({ call: 'run', ...call }));
+      return decoded(outcomeSchema, await ask({ call: 'run', ...call }));
     },
     close: () => stream.destroy(),
   };

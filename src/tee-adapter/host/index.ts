@@ -1,7 +1,19 @@
 /** Outside the enclave: the host's connection, a party's consent, the analyst's check. */
-export { openTeeAnswer } from './analyst.ts';
-export type { TeeRecord } from './analyst.ts';
+export { openTeeAnswer, verifyTeeRun } from './analyst.ts';
+export type { AppraisalTime, OpenedTeeRun, TeeRun, VerifiedTeeRun } from './analyst.ts';
 export { enclaveConnection } from './connection.ts';
 export type { EnclaveConnection } from './connection.ts';
-export { appraiseEnclave, consentTo } from './party.ts';
-export type { Consent } from './party.ts';
+export { expectEnvelope } from './envelope.ts';
+export type { ExpectedRun } from './envelope.ts';
+export {
+  appraiseEnclave,
+  authorise,
+  consentTo,
+  expectAccepted,
+  expectInputsFit,
+  inputContextOf,
+} from './party.ts';
+export { sealedInputBytes } from '../enclave/input.ts';
+export type { Consent, ConsentStatement } from './party.ts';
+export { connectEnclave, superviseEnclaves } from './supervisor.ts';
+export type { Supervisor, SupervisorLog, SupervisorOptions } from './supervisor.ts';

@@ -1,25 +1,29 @@
 import { z } from 'zod';
-import { ParleyError } from '../../core/errors.ts';
-import type { Redacted } from '../../core/redacted.ts';
-import { digestOf, signDocument, verifyDocument } from '../../policy/index.ts';
-import type { Policy } from '../../policy/types.ts';
-import type { Signed } from '../../records/index.ts';
-
-/** AGREEMENT. The suite of goes for an enclave run; a go for shares is none for an enclave. */
-export const TEE_SUITE = 'parley-tee/1 evidence=report-data-v1 seal=hpke-x25519 envelope=ed25519';
+import { ParleyError } from '../core/errors.ts';
+import type { Redacted } from '../core/redacted.ts';
+import { canonicalJson } from '../policy/canonical.ts';
+import { signDocument, verifyDocument } from '../policy/signing.ts';
+import type { Policy } from '../policy/types.ts';
+import { EVIDENCE_BYTES_MAX, NOISE_BYTES_MAX } from './limits.ts';
+import {
+  amount,
+  digest,
+  jsonObject,
+  name,
+  queryId,
+  sealedShareSchema,
+  signature,
+} from './schemas.ts';
+import type { Json, SealedShare, Signed } from './types.ts';
 
 /** Whom a sealed answer of an enclave is from, where shares name their party. */
 export const ENCLAVE_NAME = 'enclave';
 
 const DOMAIN = {
-  submission: 'parley/tee-submission/v1',
-  authorisation: 'parley/tee-authorisation/v1',
-  envelope: 'parley/tee-envelope/v1',
+  authorisation: 'parley/tee-authorisation/v2',
+  envelope: 'parley/tee-envelope/v2',
 } as const;
 
-const digest = z.string().regex(/^[0-9a-f]{64}$/);
-const name = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);
-const queryId = z.string().regex(/^[A-Za-z0-9_-]{16,64}$/);
 const key = z.string().max(64);
 const run = {
   version: z.literal(1),
@@ -27,16 +31,6 @@ const run = {
   policy_digest: digest,
   query_id: queryId,
 };
-
-export const teeSubmission = z.strictObject({
-  ...run,
-  analyst: name,
-  sql: z.string().min(1).max(65_536),
-  epsilon: z.string().max(64).nullable(),
-  backend: z.literal('tee'),
-});
-/** What an analyst asks of an enclave: a document of its own, so that one for shares is none. */
-export type TeeSubmission = z.output<typeof teeSubmission>;
 
 export const teeAuthorisation = z.strictObject({
   ...run,
@@ -50,10 +44,13 @@ export const teeAuthorisation = z.strictObject({
   evidence_digest: digest,
   signing_key: key,
   sealing_key: key,
+  spent: z.strictObject({ epsilon: amount, delta: amount }),
+  software: z.string().min(1).max(100),
 });
 /**
  * A party's consent that this very enclave runs this very plan once. It names the enclave by its
  * keys, which live in one process's memory: a copy of the code elsewhere has others.
+ * `spent` is what its ledger has spent in all, this query included, as in a receipt.
  */
 export type TeeAuthorisation = z.output<typeof teeAuthorisation>;
 
@@ -63,19 +60,75 @@ export const teeEnvelope = z.strictObject({
   submission_digest: digest,
   session: digest,
   evidence_digest: digest,
-  noise: z.record(z.string().max(64), z.json()),
+  noise: jsonObject(NOISE_BYTES_MAX),
   /** Ledger heads of every party before and after, as authorised. */
   ledgers: z.record(name, z.strictObject({ before: digest, after: digest })),
   /** SHA-256 over the sealed answer. */
   share_digest: digest,
+  /** To salt and answer, under the run and `enclave`; see commitment.ts. */
+  share_commitment: digest,
   simulated: z.boolean(),
 });
 /** What an enclave says about the answer it sealed. Signed with the key its evidence binds. */
 export type TeeEnvelope = Omit<z.output<typeof teeEnvelope>, 'noise'> & { readonly noise: object };
 
-export function teeSubmissionDigest(document: TeeSubmission): string {
-  return digestOf(DOMAIN.submission, document);
+const evidence = z.custom<Json>((value) => {
+  try {
+    return canonicalJson(value).length <= EVIDENCE_BYTES_MAX;
+  } catch {
+    return false;
+  }
+}, 'expected JSON of at most 640 KiB');
+
+/** What a freshly started enclave says of itself. Only its appraisal makes anything of it. */
+export interface EnclaveGreeting {
+  readonly signing_key: string;
+  readonly sealing_key: string;
+  /** Evidence as JSON; `tee-adapter` knows its forms. */
+  readonly evidence: Json;
+  /** Present, and shown by everything, when no hardware is involved. */
+  readonly notice?: string;
 }
+
+export const greetingSchema: z.ZodType<EnclaveGreeting> = z.strictObject({
+  signing_key: key,
+  sealing_key: key,
+  evidence,
+  notice: z.string().max(256).exactOptional(),
+});
+
+/** What an enclave leaves behind: the answer, sealed to the analyst, and what it signed about it. */
+export interface EnclaveOutcome {
+  readonly envelope: Signed<TeeEnvelope>;
+  readonly sealed: SealedShare;
+}
+
+export const signedAuthorisationSchema: z.ZodType<Signed<TeeAuthorisation>> = z.strictObject({
+  document: teeAuthorisation,
+  signature,
+});
+export const signedEnvelopeSchema: z.ZodType<Signed<TeeEnvelope>> = z.strictObject({
+  document: teeEnvelope,
+  signature,
+});
+export const outcomeSchema: z.ZodType<EnclaveOutcome> = z.strictObject({
+  envelope: signedEnvelopeSchema,
+  sealed: sealedShareSchema,
+});
+
+/** An enclave's part in the record of a query. Nothing in it is trusted unverified. */
+export interface EnclaveRecord {
+  readonly greeting: EnclaveGreeting;
+  /** One of each party of the plan, once all have consented. */
+  readonly authorisations: readonly Signed<TeeAuthorisation>[];
+  readonly outcome: EnclaveOutcome | null;
+}
+
+export const enclaveRecordSchema: z.ZodType<EnclaveRecord> = z.strictObject({
+  greeting: greetingSchema,
+  authorisations: z.array(signedAuthorisationSchema).max(8),
+  outcome: outcomeSchema.nullable(),
+});
 
 type Sign<T> = (document: T, privateKey: Redacted<Uint8Array>) => Signed<T>;
 
@@ -86,33 +139,13 @@ function signer<T>(domain: string): Sign<T> {
   });
 }
 
-/** With the analyst's signing key. */
-export const signTeeSubmission = signer<TeeSubmission>(DOMAIN.submission);
 /** With the party's identity key. */
 export const signAuthorisation = signer<TeeAuthorisation>(DOMAIN.authorisation);
 /** With the enclave's key. */
 export const signEnvelope = signer<TeeEnvelope>(DOMAIN.envelope);
 
-/** @throws ParleyError POLICY_MISMATCH, ANALYST_UNKNOWN, REQUEST_UNSIGNED. */
-export function verifyTeeSubmission(
-  { document, signature }: Signed<TeeSubmission>,
-  policy: Policy,
-  policyDigest: string,
-): void {
-  if (document.room !== policy.room || document.policy_digest !== policyDigest) {
-    throw new ParleyError('POLICY_MISMATCH', 'the query was written for another policy');
-  }
-  const analyst = policy.analysts.find((a) => a.name === document.analyst);
-  if (analyst === undefined) {
-    throw new ParleyError('ANALYST_UNKNOWN', 'the policy names no such analyst');
-  }
-  if (!verifyDocument(DOMAIN.submission, document, analyst.signing_key, signature)) {
-    throw new ParleyError('REQUEST_UNSIGNED', "the query does not carry the analyst's signature");
-  }
-}
-
 /** The values an authorisation of `party` must state, all known to the one who checks. */
-export type ExpectedAuthorisation = Omit<TeeAuthorisation, 'version'>;
+export type ExpectedAuthorisation = Omit<TeeAuthorisation, 'version' | 'spent' | 'software'>;
 
 /**
  * Expects one authorisation of each party of the run, each over exactly these values.
