@@ -141,6 +141,7 @@ describe('an honest run', () => {
         "policy_digest",
         "plan_digest",
         "session",
+        "backend",
         "labels",
         "columns",
         "rows",

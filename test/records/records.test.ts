@@ -144,7 +144,8 @@ describe('submission', () => {
       { query_id: 'short' },
       { query_id: 'a'.repeat(65) },
       { query_id: '../../etc/passwd.' },
-      { backend: 'tee' },
+      { backend: 'plain' },
+      { backend: 'tee', purpose: 'prepare' },
       { extra: 1 },
       { version: 2 },
     ];

@@ -194,7 +194,7 @@ export interface Given {
   readonly authorisations: readonly Signed<TeeAuthorisation>[];
 }
 
-const STATEMENT = { spent: { epsilon: '0/1', delta: '0/1' }, software: 'parley/test' };
+const STATEMENT = { spent: { epsilon: '0', delta: '0' }, software: 'parley/test' };
 
 /** Every party looks at the evidence, seals its table and signs. */
 export async function consentOfAll(

@@ -532,7 +532,18 @@ describe('53 frames', () => {
 describe('as a process of its own', () => {
   const ENTRY = fileURLToPath(new URL('../../dist/tee-adapter/enclave/main.js', import.meta.url));
 
-  it('over a unix socket: one run, then it ends', { timeout: 60_000 }, async () => {
+  it('tells its host why it refused, and ends', { timeout: 60_000 }, async () => {
+    const { child, stream, exited } = await started();
+    const enclave = enclaveConnection(stream);
+    const agreed = agree(teePolicy(), SQL);
+    await enclave.hello(agreed.hello);
+    expect(await codeOf(() => enclave.hello(agreed.hello))).toBe('PEER_OUT_OF_STEP');
+    expect(await codeOf(() => enclave.loadPolicy(agreed.packet))).toBe('ENCLAVE_AWAY');
+    expect(await exited).toBe(0);
+    expect(child.exitCode).toBe(0);
+  });
+
+  const started = async () => {
     expect(existsSync(ENTRY), 'run node scripts/build.mjs first').toBe(true);
     const folder = mkdtempSync(join(tmpdir(), 'parley-tee-'));
     const socket = join(folder, 'enclave.sock');
@@ -543,6 +554,7 @@ describe('as a process of its own', () => {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
+    const closed = new Promise((resolve) => child.on('close', resolve));
     let said = '';
     await new Promise<void>((resolve, reject) => {
       child.stderr.on('data', (part: Buffer) => {
@@ -552,6 +564,11 @@ describe('as a process of its own', () => {
       child.on('exit', () => reject(new Error(said)));
     });
     const stream: Socket = connect(socket);
+    return { child, stream, exited, closed, said: () => said };
+  };
+
+  it('over a unix socket: one run, then it ends', { timeout: 60_000 }, async () => {
+    const { stream, exited, closed, said } = await started();
     const enclave = enclaveConnection(stream);
     const agreed = agree(teePolicy(), SQL);
     const tables = tablesFor(agreed);
@@ -582,7 +599,8 @@ describe('as a process of its own', () => {
     expect(answer).toEqual(want);
     enclave.close();
     expect(await exited).toBe(0);
+    await closed;
     // Once at the start, once for the one statement.
-    expect(said.split(SIMULATION_NOTICE)).toHaveLength(3);
+    expect(said().split(SIMULATION_NOTICE)).toHaveLength(3);
   });
 });

@@ -18,11 +18,15 @@ function callOf(header: unknown): EnclaveCall {
  */
 export async function serveEnclave(stream: Duplex, options: EnclaveOptions): Promise<void> {
   const enclave = new Enclave(options);
+  // Not `for await`: leaving it would destroy the stream, and with it the word of a refusal.
+  const frames = readFrames(stream);
   try {
-    for await (const { header, body } of readFrames(stream)) {
+    while (!enclave.over) {
+      const next = await frames.next();
+      if (next.done === true) break;
+      const { header, body } = next.value;
       const reply = await enclave.call(callOf(header), body);
       await writeFrame(stream, { header: { ok: reply }, body: NO_BODY });
-      if (enclave.over) break;
     }
   } catch (error) {
     // A code and a sentence; causes stay inside.
