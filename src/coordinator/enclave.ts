@@ -189,6 +189,7 @@ export class EnclaveDesk {
     await this.#feed(query, run);
     const authorisations = query.parties.map((party) => run.consents.get(party)!.authorisation);
     const outcome = await calls.run({ submission: query.submission, gos, authorisations });
+    if (TERMINAL.has(query.state)) return;
     query.enclave = { greeting, authorisations, outcome };
     const { envelope } = outcome;
     for (const party of query.parties) hub.send(party, { type: 'envelope', query_id, envelope });

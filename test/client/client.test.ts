@@ -152,6 +152,7 @@ describe('an honest run', () => {
         "budget_left",
         "confidence_level",
         "receipts",
+        "attestation",
       ]
     `);
     expect(document['rows']).toMatchObject([

@@ -216,5 +216,5 @@ export async function bundleOfRun(
   const fetched: typeof fetch = () =>
     Promise.resolve(new Response(JSON.stringify(record), { status: 200 }));
   const client = createClient({ url: 'http://room', packet, analyst: 'ana', keys, fetch: fetched });
-  return (await client.answer(sql, { queryId })).bundle;
+  return (await client.answer(sql, { queryId })).bundle as MpcBundle;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Client } from '../../src/client/index.ts';
 import { createClient } from '../../src/client/index.ts';
-import type { Coordinator } from '../../src/coordinator/index.ts';
+import type { Coordinator, EnclaveHost } from '../../src/coordinator/index.ts';
 import { startCoordinator } from '../../src/coordinator/index.ts';
 import { fromHex } from '../../src/core/bytes.ts';
 import type { ListenAddress, PartyNode } from '../../src/party/index.ts';
@@ -69,12 +69,20 @@ export function signRoom(draft: Policy): {
   return { policy, packet: { policy, signatures }, keys, analystKeys };
 }
 
+/** What a test puts between the roles, or adds to them. */
+export interface LiveExtras {
+  readonly enclaveHost?: EnclaveHost;
+  /** Where a party finds the coordinator. */
+  readonly route?: (party: string, coordinatorUrl: string) => Promise<string>;
+}
+
 export async function liveRoom(
   draft: Policy,
   rows: Readonly<Record<string, readonly Row[]>>,
   fetcher?: typeof fetch,
   /** Whether nodes keep answers for identical questions; most tests want every run to be one. */
   answers = false,
+  { enclaveHost, route }: LiveExtras = {},
 ): Promise<LiveRoom> {
   const direct = draft.execution.links === 'direct';
   const ports = new Map<string, number>();
@@ -94,6 +102,7 @@ export async function liveRoom(
     dataDir: join(dir, 'coordinator'),
     log,
     limits: { drainTimeoutMs: 500 },
+    ...(enclaveHost === undefined ? {} : { enclaveHost }),
   });
   const nodes = new Map<string, PartyNode>();
   const traces = new Map<string, TraceEvent[]>(policy.parties.map((p) => [p.name, []]));
@@ -123,7 +132,7 @@ export async function liveRoom(
       runsDirectory: join(dir, `${party}-runs`),
       approvalsDirectory: join(dir, `${party}-approvals`),
       ...(answers ? { answersDirectory: join(dir, `${party}-answers`) } : {}),
-      coordinatorUrl: coordinator.url,
+      coordinatorUrl: (await route?.(party, coordinator.url)) ?? coordinator.url,
       ...(listen === null ? {} : { listen }),
       log,
       trace: (event) => traces.get(party)!.push(event),

@@ -15,7 +15,7 @@ import { rational } from '../../src/core/rational.ts';
 import { aggregatePlain, releasePlain } from '../../src/engine/plain/index.ts';
 import type { LocalTable } from '../../src/engine/types.ts';
 import type { RulesPolicy } from '../../src/policy/types.ts';
-import type { Enclave, HelloReply } from '../../src/tee-adapter/enclave/enclave.ts';
+import type { Enclave, HelloReply, RunReply } from '../../src/tee-adapter/enclave/enclave.ts';
 import { readFrames } from '../../src/tee-adapter/enclave/frames.ts';
 import {
   decodeInput,
@@ -24,11 +24,7 @@ import {
   sealInput,
 } from '../../src/tee-adapter/enclave/input.ts';
 import { drawLaplace } from '../../src/tee-adapter/enclave/noise.ts';
-import {
-  enclaveConnection,
-  openTeeAnswer,
-  type TeeRecord,
-} from '../../src/tee-adapter/host/index.ts';
+import { enclaveConnection, openTeeAnswer } from '../../src/tee-adapter/host/index.ts';
 import { signAuthorisation, signEnvelope } from '../../src/records/index.ts';
 import { SIMULATION_NOTICE } from '../../src/tee-adapter/simulated.ts';
 import { laplacePValue } from '../sharing/noise-reference.ts';
@@ -85,15 +81,8 @@ describe('one run', () => {
     const { hello, given, reply } = await runAll(simulatedEnclave(), agreed, tables);
     expect(hello.notice).toBe(SIMULATION_NOTICE);
     expect(reply.envelope.document.simulated).toBe(true);
-    const record = recordOf({
-      gos: agreed.gos,
-      authorisations: given.authorisations,
-      hello,
-      reply,
-    });
-    const query = agreed.submission.document;
-    const now = { nowMs: NOW };
-    const { answer } = await openTeeAnswer(record, query, agreed.policy, SEALING.privateKey, now);
+    const { authorisations } = given;
+    const answer = await opened({ ...agreed, authorisations, hello, reply });
     expect(answer).toEqual(want);
     expect(want.some((byte) => byte !== 0)).toBe(true);
   });
@@ -105,20 +94,8 @@ describe('one run', () => {
         const agreed = agree(teePolicy(rules), SQL);
         const slept: number[] = [];
         const made = await runAll(simulatedEnclave(slept), agreed, tablesFor(agreed, users));
-        const record = recordOf({
-          ...made,
-          gos: agreed.gos,
-          authorisations: made.given.authorisations,
-        });
-        const query = agreed.submission.document;
-        const now = { nowMs: NOW };
-        const { answer } = await openTeeAnswer(
-          record,
-          query,
-          agreed.policy,
-          SEALING.privateKey,
-          now,
-        );
+        const { authorisations } = made.given;
+        const answer = await opened({ ...agreed, ...made, authorisations });
         const sizes = made.given.inputs.map(({ ciphertext }) => ciphertext.length);
         return {
           answer: Buffer.from(answer).toString('hex'),
@@ -472,30 +449,35 @@ describe('47 what the analyst refuses', () => {
   ])('%s', async (_, code, change) => {
     const made = await madeOnce();
     const other = await madeOnce();
-    const record = recordOf({ ...made, ...change(made, other) });
-    const open = () =>
-      openTeeAnswer(record, made.query, made.policy, SEALING.privateKey, { nowMs: NOW });
+    const open = () => opened({ ...made, ...change(made, other) });
     expect(await codeOf(open)).toBe(code);
   });
 });
 
-/** What the analyst is handed, of the parts a test changes one at a time. */
-function recordOf({
-  gos,
-  hello: greeting,
-  authorisations,
-  reply: outcome,
-}: Pick<Made, 'gos' | 'hello' | 'authorisations' | 'reply'>): TeeRecord {
-  return { gos, enclave: { greeting, authorisations, outcome } };
+interface Parts {
+  readonly gos: Agreed['gos'];
+  readonly submission: Agreed['submission'];
+  readonly policy: Agreed['policy'];
+  readonly authorisations: Given['authorisations'];
+  readonly hello: HelloReply;
+  readonly reply: RunReply;
+}
+
+/** What the analyst opens of the parts it is handed, which a test changes one at a time. */
+async function opened({ gos, submission, policy, ...made }: Parts): Promise<Uint8Array> {
+  const { authorisations, hello: greeting, reply } = made;
+  const run = { gos, greeting, authorisations, envelope: reply.envelope };
+  const key = SEALING.privateKey;
+  const query = submission.document;
+  return (await openTeeAnswer(run, reply.sealed, query, policy, key, { nowMs: NOW })).answer;
 }
 
 type Made = Awaited<ReturnType<typeof madeOnce>>;
 async function madeOnce() {
   const agreed = agree(teePolicy(), SQL);
   const { hello, given, reply } = await runAll(simulatedEnclave(), agreed, tablesFor(agreed));
-  const query = agreed.submission.document;
-  const { gos, policy } = agreed;
-  return { gos, authorisations: given.authorisations, hello, reply, query, policy };
+  const { gos, policy, submission } = agreed;
+  return { gos, authorisations: given.authorisations, hello, reply, submission, policy };
 }
 
 describe('53 frames', () => {
@@ -581,21 +563,9 @@ describe('as a process of its own', () => {
       const pieces = Readable.from([ciphertext.subarray(0, 7), ciphertext.subarray(7)]);
       await enclave.putInput({ party, enc }, ciphertext.length, pieces);
     }
-    const { submission, gos, policy } = agreed;
-    const reply = await enclave.run({
-      submission,
-      gos,
-      authorisations,
-    });
-    const record = recordOf({ gos, authorisations, hello, reply });
-    const now = { nowMs: NOW };
-    const { answer } = await openTeeAnswer(
-      record,
-      submission.document,
-      policy,
-      SEALING.privateKey,
-      now,
-    );
+    const { submission, gos } = agreed;
+    const reply = await enclave.run({ submission, gos, authorisations });
+    const answer = await opened({ ...agreed, authorisations, hello, reply });
     expect(answer).toEqual(want);
     enclave.close();
     expect(await exited).toBe(0);
