@@ -1,5 +1,5 @@
 import { div, parseDecimal, rational, sub, ONE } from '../core/rational.ts';
-import { calibrate, halfWidth, noiseRecord, type NoiseRecord } from '../dp/index.ts';
+import { calibrateOnce, halfWidth, noiseRecord, type NoiseRecord } from '../dp/index.ts';
 import type { Plan } from '../sql/plan.ts';
 
 /** Half-widths of the noise per measure of the plan, in coded units; null without noise. */
@@ -31,7 +31,7 @@ export function releaseOf(plan: Plan): Release {
     confidenceLevel: privacy.confidenceLevel,
     measures: plan.measures.map(({ epsilon, sensitivity }) => ({ epsilon, sensitivity })),
   };
-  const calibration = calibrate(rule);
+  const calibration = calibrateOnce(rule);
   const known = new Map([[1, calibration.halfWidths]]);
   const together = (parts: number): readonly (bigint | null)[] => {
     const miss = sub(ONE, parseDecimal(privacy.confidenceLevel));

@@ -3,3 +3,4 @@ export { calibrate, noiseRecord } from './calibrate.ts';
 export type { Calibration, NoiseRecord, ReleaseRule } from './calibrate.ts';
 export { discreteLaplace, halfWidth, NOISE_BITS_MAX } from './discrete-laplace.ts';
 export type { DiscreteLaplace } from './discrete-laplace.ts';
+export { calibrateOnce } from './remembered.ts';

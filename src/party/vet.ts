@@ -2,7 +2,7 @@ import { ParleyError } from '../core/errors.ts';
 import type { Rational } from '../core/rational.ts';
 import { parseRational, ZERO } from '../core/rational.ts';
 import type { Calibration, ReleaseRule } from '../dp/index.ts';
-import { calibrate, noiseRecord } from '../dp/index.ts';
+import { calibrateOnce, noiseRecord } from '../dp/index.ts';
 import {
   CAPACITY_MAX,
   PAIR_CELLS_MAX,
@@ -139,7 +139,7 @@ export function vetSubmission(
   }
   const permit = permitOf(submission, digest, own);
   expectRunnable(plan, submission.backend);
-  const calibration = calibrate(releaseRuleOf(plan));
+  const calibration = calibrateOnce(releaseRuleOf(plan));
   expectReceiptFits(plan, calibration);
   const { differential } = plan.privacy;
   return {
