@@ -110,6 +110,7 @@ rules:
     max_contributions_per_partition: ${ROWS_PER_USER ** 2}
   join: { oprf: ${flags.oprf}, ot_field_bits: ${flags.k}, shard_users: ${flags['shard-users']} }
   size_disclosure: declared
+  cache_identical_queries: false
 execution: { backends: [mpc], tee: null, links: ${flags.links} }
 `;
 

@@ -161,8 +161,9 @@ describe.concurrent('help and usage', () => {
     ['coordinator', ['--policy', '--state', '--host', '--port']],
     [
       'query',
-      ['--policy', '--analyst', '--keys', '--coordinator', '--epsilon', '--id', '--format'],
+      ['--policy', '--analyst', '--keys', '--coordinator', '--epsilon', '--id', '--receipt'],
     ],
+    ['verify', ['<receipt>', '--policy', '--format', 'offline']],
   ];
   it.each(HELP)('parley %s --help', async (command, mentions) => {
     const done = await parley(...command.split(' ').filter((w) => w !== ''), '--help');
@@ -360,8 +361,9 @@ describe('data that does not fit', () => {
 
 describe('a sandbox', () => {
   it('prints one JSON document and leaves nothing behind', async () => {
+    const receipt = at('receipt.json');
     const ask = ['sandbox', SEED_OPEN, '--query', ATTRIBUTION, '--format', 'json'];
-    const done = await parley(...ask);
+    const done = await parley(...ask, '--receipt', receipt);
     expect(done).toMatchObject({ code: 0, stderr: '' });
     const answer = JSON.parse(done.stdout) as {
       rows: { cells: { value: unknown }[] }[];
@@ -372,6 +374,30 @@ describe('a sandbox', () => {
     ]);
     expect(answer.labels.join()).toContain('NOISE OFF');
     expect(readdirSync(scratch)).toEqual([]);
+  });
+
+  it('keeps a receipt that verifies, and not when one number in it is another', async () => {
+    const receipt = at('receipt.json');
+    const said = await parley('verify', receipt);
+    expect(said).toMatchObject({ code: 0, stderr: '' });
+    expect(said.stdout).toMatch(/^GENUINE\n/);
+    expect(said.stdout).toContain('not checked');
+    const text = readFileSync(receipt, 'utf8');
+    const forged = at('forged.json');
+    writeFileSync(forged, text.replace('"value": "107.75"', '"value": "107.76"'));
+    const caught = await parley('verify', forged, '--format', 'json');
+    expect(caught).toMatchObject({ code: 2, stderr: '' });
+    expect(JSON.parse(caught.stdout)).toMatchObject({
+      genuine: false,
+      error: { code: 'RESULT_INVALID', detail: { path: 'answer.rows.0.cells.2.value' } },
+    });
+    expect((await parley('verify', forged)).stdout).toContain('NOT GENUINE [RESULT_INVALID]');
+    const pinned = await parley('verify', receipt, '--policy', room.packet, '--format', 'json');
+    expect(JSON.parse(pinned.stdout)).toMatchObject({ error: { code: 'POLICY_MISMATCH' } });
+    writeFileSync(forged, text.slice(0, -100));
+    const cut = await parley('verify', forged, '--format', 'json');
+    expect(cut.code).toBe(2);
+    expect(errorOf(cut).error.code).toBe('RECEIPT_INVALID');
   });
 
   it('stops every process on a signal, while serving and while starting', async () => {

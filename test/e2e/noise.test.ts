@@ -55,6 +55,7 @@ rules:
     max_contributions_per_partition: 1
   join: { oprf: ecdh }
   size_disclosure: declared
+  cache_identical_queries: false
 execution: { backends: [mpc], tee: null }
 `;
 

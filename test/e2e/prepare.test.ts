@@ -50,6 +50,7 @@ rules:
   differential_privacy: off
   join: { oprf: kkrt, shard_users: 200 }
   size_disclosure: declared
+  cache_identical_queries: false
 execution: { backends: [mpc], tee: null }
 `;
 const SQL = `SELECT campaign, COUNT(DISTINCT email) AS users, SUM(spent) AS spent FROM joined

@@ -166,7 +166,10 @@ function agreed(asked = OF_ONE_TABLE, queryId = 'checkpoint-query-01') {
         party,
         ledger_before: heads.before,
         ledger_after: heads.after,
-        datasets: datasetsOfSide(plan.sides.find((s) => s.party === party)!, () => '88'.repeat(32)),
+        datasets: datasetsOfSide(
+          plan.sides.find((s) => s.party === party)!,
+          () => '88'.repeat(32),
+        ),
         suite: SUITE,
         nonce: '77'.repeat(32),
       },

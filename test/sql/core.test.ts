@@ -59,7 +59,9 @@ describe('privacy 10: the key', () => {
     expect(new Set(keys).size).toBe(others.length);
     // The default, said aloud, is the same question.
     expect(coreDigest(planOf(QUESTION, '0.5'))).toBe(core);
-    expect(queryKeyOf(parts)).toMatchInlineSnapshot(`"4611ec92ccbb863970a89a0673d14921897477db7c043315f9d52daa910d420a"`);
+    expect(queryKeyOf(parts)).toMatchInlineSnapshot(
+      `"4611ec92ccbb863970a89a0673d14921897477db7c043315f9d52daa910d420a"`,
+    );
   });
 });
 

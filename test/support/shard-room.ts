@@ -53,6 +53,7 @@ rules:
   differential_privacy: ${noise ? NOISE : 'off'}
   join: { oprf: kkrt, ot_field_bits: 4, shard_users: 64 }
   size_disclosure: declared
+  cache_identical_queries: false
 execution: { backends: [mpc], tee: null }
 `;
 
