@@ -1,4 +1,4 @@
-import { toBase64Url, fromUtf8, wipe } from '../core/bytes.ts';
+import { toBase64Url, fromUtf8 } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
 import { systemRng } from '../core/rng.ts';
 import { canonicalJson, packetOf, verifyPacket, type AnalystKeys } from '../policy/index.ts';
@@ -19,16 +19,12 @@ import {
 } from '../records/index.ts';
 import { planDigest, planQuery, type Plan } from '../sql/index.ts';
 import type { Answer } from './answer.ts';
-import { budgetLeft } from './budget.ts';
-import { decodeAnswer, shareBytes } from './decode.ts';
+import { shareBytes } from './decode.ts';
 import { backendOf, enclaveAnswerOf } from './enclave.ts';
 import { requestJson, type Fetch } from './http.ts';
+import { openRecord } from './open.ts';
 import { BACK_OFF_MS_MIN, pause, whileAway } from './patience.ts';
-import { answerDocumentOf, openingDocument, type MpcBundle } from './receipt/bundle.ts';
-import { deriveExpected, type Derived } from './receipt/derive.ts';
-import { realign } from './receipt/replay.ts';
-import { addShares } from './receipt/shares.ts';
-import { openShares, verifyRecord } from './verify.ts';
+import { deriveExpected } from './receipt/derive.ts';
 
 export interface ClientOptions {
   /** Address of the coordinator, such as `http://127.0.0.1:8080`. */
@@ -265,53 +261,8 @@ async function answerQuery(
   if (record.state !== 'answered') throw errorOf(record);
   const { backend } = submission.document;
   if (backend === 'tee') return enclaveAnswerOf(session.options, submission, record, expected);
-  return answerOf(session, submission, record, expected);
-}
-
-/** Verifies an answered record, opens it, and keeps with the answer what proves it. */
-async function answerOf(
-  { policy, options }: Session,
-  submission: SignedSubmission,
-  record: QueryRecord,
-  expected: Derived,
-): Promise<Answer> {
-  const verified = verifyRecord(record, expected);
-  const { asRun } = verified;
-  const openings = await openShares(verified, options.keys.sealing.privateKey);
-  const opened = realign(addShares(openings, verified, asRun), asRun.plan, expected.plan);
-  const { plan } = expected;
-  const table = decodeAnswer(plan, opened.open, opened.cells, expected.widths);
-  const bundle: MpcBundle = {
-    version: 1,
-    backend: 'mpc',
-    packet: options.packet,
-    submission,
-    replay: record.replay ?? null,
-    gos: record.gos,
-    receipts: verified.receipts,
-    openings: openings.map(openingDocument),
-    answer: answerDocumentOf(table),
-  };
-  wipe(...openings.map(({ opening }) => opening));
-  const again = record.replay !== undefined;
-  const { differential } = plan.privacy;
-  const spent = again && differential !== null ? { epsilon: '0', delta: '0' } : differential;
-  return {
-    ...table,
-    queryId: expected.queryId,
-    replayOf: again ? asRun.queryId : null,
-    plan,
-    planDigest: expected.planDigest,
-    session: verified.session,
-    epsilonSpent: spent?.epsilon ?? null,
-    deltaSpent: spent?.delta ?? null,
-    // What an earlier receipt says of the budget is no longer so.
-    budgetLeft: again ? null : budgetLeft(policy, verified.receipts),
-    backend: 'mpc',
-    receipts: verified.receipts,
-    attestation: null,
-    bundle,
-  };
+  const { packet, keys } = session.options;
+  return openRecord(record, { packet, submission, expected, sealingKey: keys.sealing.privateKey });
 }
 
 async function prepareQuery(

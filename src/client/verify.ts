@@ -28,7 +28,8 @@ function expectSealed({ receipt, sealed }: QueryAnswer): void {
 /**
  * Checks an answered record against what the analyst derived: own plan, goes and receipts of
  * exactly the plan's parties, one session, unbroken ledger fields, noise as the policy demands, and
- * the sealed shares that the receipts name; of an earlier run when the parties give its answer again. Nothing the coordinator says is believed without it.
+ * the sealed shares that the receipts name; of an earlier run when the parties give its answer
+ * again. Nothing the coordinator says is believed without it.
  *
  * @throws ParleyError RESULT_INVALID, PLAN_MISMATCH, GO_INVALID, RECEIPT_INVALID; the last two name
  *   the party.

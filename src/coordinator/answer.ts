@@ -12,7 +12,8 @@ import type { Report } from '../transport/index.ts';
 import type { Query } from './query.ts';
 
 /**
- * A party's answer to a query, of its own run or an earlier one that is given again, or `again` when it is the one it gave before.
+ * A party's answer to a query, of its own run or an earlier one that is given again; or `again`
+ * when it is the one it gave before.
  * @throws ParleyError RECEIPT_INVALID when it is not in turn, not signed by the party, or not for
  *   this query, session and share.
  */

@@ -65,14 +65,14 @@ function keepsAnswers({ policy }: PartyContext): boolean {
  * identical question, on the data this node has now. Null when there is none or the policy says no.
  */
 export function findAnswer(context: PartyContext, query: VettedQuery): GivenAnswer | null {
-  const { answers } = context;
+  const { answers, ledger } = context;
   if (answers === null || !keepsAnswers(context)) return null;
-  const { purpose, backend } = query.submission;
+  const { query_id, purpose, backend } = query.submission;
   // An enclave's answer is nobody's to give again: its keys are gone, and no party holds a share.
   if (purpose === 'prepare' || backend === 'tee') return null;
-  const lookup = lookupOf(context, query);
-  const own = answers.ofQuery(query.submission.query_id);
-  if (own === null) return answers.find(lookup);
+  const own = answers.ofQuery(query_id);
+  // An id that was charged and has no answer here has failed: it gets its error again, nothing else.
+  if (own === null) return ledger.has(query_id) ? null : answers.find(lookupOf(context, query));
   // One id is one question: another one under it is a mistake or an attack, and gets nothing.
   return own.answer.receipt.document.submission_digest === query.submissionDigest &&
     sameData(context, query, own)

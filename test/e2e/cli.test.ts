@@ -427,6 +427,8 @@ describe('a sandbox', () => {
 
 describe('a room of processes', () => {
   const ID = 'cli-test-query-killed';
+  /** A question that nobody has an answer to. */
+  const FRESH = OVERLAP.replace('100.00', '101.00');
 
   it('answers as a table with loud labels and as CSV', async () => {
     const [table, csv] = await Promise.all([
@@ -451,7 +453,7 @@ describe('a room of processes', () => {
 
   it('survives a party killed in mid-query', async () => {
     const victim = room.parties.get('shopgood')!;
-    const asked = begin(queryArgs(OVERLAP, '--id', ID, '--format', 'json', '--quiet'), env);
+    const asked = begin(queryArgs(FRESH, '--id', ID, '--format', 'json', '--quiet'), env);
     // Both have paid: from here on the two compute.
     const ledgers = ['shopgood', 'newsnow'].map((p) => at(p, 'ledger', 'ledger.jsonl'));
     await until('the charges', () => ledgers.every((l) => readFileSync(l, 'utf8').includes(ID)));
@@ -465,7 +467,7 @@ describe('a room of processes', () => {
   });
 
   it('says that a party is away, soon', async () => {
-    const done = await parley(...queryArgs(OVERLAP, '--quiet'));
+    const done = await parley(...queryArgs(FRESH, '--quiet'));
     expectText(done, 3, 'PARTY_AWAY', '(shopgood)');
     expect(done.ms).toBeLessThan(15_000);
   });
@@ -474,6 +476,8 @@ describe('a room of processes', () => {
     await startParty('shopgood');
     const done = await parley(...queryArgs(OVERLAP, '--format', 'csv', '--quiet'));
     expect(done.code).toBe(0);
+    // Killed or not, it holds what it answered before, and so does its peer.
+    expect(done.stderr).toContain('byte for byte: nothing was spent');
     // A coordinator that has forgotten the query, or pretends to, does not make them run it again.
     const { port } = new URL(room.url);
     room.coordinator!.child.kill('SIGTERM');
@@ -485,7 +489,7 @@ describe('a room of processes', () => {
       };
       return answer.parties.every((p) => p.connected);
     });
-    const again = await parley(...queryArgs(OVERLAP, '--id', ID, '--format', 'json', '--quiet'));
+    const again = await parley(...queryArgs(FRESH, '--id', ID, '--format', 'json', '--quiet'));
     expect(again).toMatchObject({ code: 2, stderr: '' });
     expect(errorOf(again).error).toMatchObject({ code: 'QUERY_ID_REUSED' });
     expect(errorOf(again).error.detail['party']).toMatch(/shopgood|newsnow/);
