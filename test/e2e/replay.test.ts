@@ -9,11 +9,10 @@ import { startCoordinator, type Coordinator } from '../../src/coordinator/index.
 import { fromHex } from '../../src/core/bytes.ts';
 import { importTable } from '../../src/party/index.ts';
 import { signReplay, type Replay } from '../../src/records/index.ts';
-import { chargesOf, replayRoom, run } from '../statistics/replay.ts';
+import { bytesOf, chargesOf, replayRoom, run } from '../statistics/replay.ts';
 import type { LiveRoom } from '../support/live-room.ts';
 import { NEAR_MISSES, QUESTION, REWRITES } from '../support/rewrites.ts';
 
-const bytesOf = ({ bundle }: Answer): unknown => [bundle.receipts, bundle.openings];
 const MISS = NEAR_MISSES[0]![1];
 
 it('privacy 10: 50 repetitions and 20 rewrites: the same bytes, charged once', async () => {
@@ -71,7 +70,8 @@ describe('an identical question', () => {
     expect(report.checks.find(({ name }) => name === 'run')?.says).toMatch(
       /answer of query query-first-00001 again/,
     );
-    const evidence = again.bundle.replay!;
+    const own = again.bundle as MpcBundle;
+    const evidence = own.replay!;
     const [one, two] = evidence.statements as [(typeof evidence.statements)[0], never];
     const state = (change: Partial<Replay> | { earlier: object }): unknown => {
       const document = { ...one.document, ...change } as Replay;
@@ -118,13 +118,13 @@ describe('an identical question', () => {
       ],
       [
         'the question of now as the earlier one',
-        { ...evidence, submission: again.bundle.submission },
+        { ...evidence, submission: own.submission },
         'GO_INVALID',
         undefined,
       ],
     ];
     for (const [what, replay, code, path] of lies) {
-      const bundle = { ...again.bundle, replay } as MpcBundle;
+      const bundle = { ...own, replay } as MpcBundle;
       const { error } = verifyBundle(bundle);
       expect(error, what).toMatchObject({ code });
       if (path !== undefined) expect(error!.detail.path, what).toBe(path);
