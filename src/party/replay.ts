@@ -90,7 +90,7 @@ function sameData(
   return (
     now.length === then.length &&
     now.every(({ table, commitment }, i) => {
-      return then[i]?.table === table && then[i]?.commitment === commitment;
+      return then[i]?.table === table && then[i].commitment === commitment;
     })
   );
 }
