@@ -125,10 +125,16 @@ describe('with noise on', () => {
     }
     expect(left).toEqual(['2', '1', '0']);
     for (const backend of ['tee', 'mpc'] as const) {
-      await expect(room.client.answer(TWO[0]!, { backend })).rejects.toMatchObject({
+      await expect(room.client.answer(TWO[1]!, { backend })).rejects.toMatchObject({
         code: 'BUDGET_EXHAUSTED',
       });
     }
+    // What was answered on shares is answered again for nothing; an enclave keeps nothing.
+    const again = await room.client.answer(TWO[0]!, { backend: 'mpc' });
+    expect(again).toMatchObject({ epsilonSpent: '0', replayOf: expect.any(String) as string });
+    await expect(room.client.answer(TWO[0]!, { backend: 'tee' })).rejects.toMatchObject({
+      code: 'BUDGET_EXHAUSTED',
+    });
     // Refused before anybody paid, and before any enclave was started.
     expect(host.started).toBe(2);
   });
