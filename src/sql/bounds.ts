@@ -2,9 +2,14 @@
 import type { DifferentialPrivacy, Policy } from '../policy/types.ts';
 import type { ResolvedKey } from './groups.ts';
 import { refusal } from './hints.ts';
-import { GROUPS_MAX, SENDER_GROUPS_MAX } from './limits.ts';
+import {
+  BOUNDED_CELLS_MAX,
+  BOUNDED_COMBINATIONS_MAX,
+  GROUPS_MAX,
+  SENDER_GROUPS_MAX,
+} from './limits.ts';
 import type { BoundTable, TableIndex } from './names.ts';
-import type { PlanSide } from './plan.ts';
+import type { PlanContributions, PlanSide } from './plan.ts';
 import { tablesBySide } from './rewrite.ts';
 
 export type Tables = readonly BoundTable[];
@@ -78,11 +83,20 @@ export function expectGroupsFit(
   }
 }
 
-/** Row slots of all sides, pivot first, with the bounds that fill them. */
+/** Row slots of all sides, pivot first, with the bounds that fill them and those on joined rows. */
 export interface SidesBounds {
   readonly slots: readonly number[];
   readonly bounds: readonly PlanSide['bounds'][];
+  readonly contributions: PlanContributions | null;
+  /** What one user can be in, in the end; null without differential privacy. */
+  readonly most: {
+    readonly partitions: number;
+    readonly rowsPerPartition: number;
+    readonly rows: number;
+  } | null;
 }
+
+const product = (factors: readonly number[]): number => factors.reduce((n, f) => n * f, 1);
 
 /**
  * Splits the bound on joined rows per user and group, C, into rows of each side, pivot first: their
@@ -92,7 +106,6 @@ export interface SidesBounds {
 export function splitContributions(c: number, rows: readonly number[]): readonly number[] {
   let chosen: readonly number[] = rows.map(() => 1);
   const spread = (split: readonly number[]): number => Math.max(...split) - Math.min(...split);
-  const product = (split: readonly number[]): number => split.reduce((n, a) => n * a, 1);
   const extend = (split: readonly number[], used: number): void => {
     const limit = Math.min(rows[split.length]!, Math.floor(c / used));
     if (split.length === rows.length - 1) {
@@ -108,33 +121,116 @@ export function splitContributions(c: number, rows: readonly number[]): readonly
   return chosen;
 }
 
+/** What the bounds of a query depend on beside the policy's numbers. */
+export interface BoundsContext {
+  readonly keys: readonly ResolvedKey[];
+  readonly pivot: TableIndex;
+  /** By table: whether its users need not match. */
+  readonly optional: readonly boolean[];
+  /** Whether WHERE has a condition on several tables, so that not all joined rows qualify. */
+  readonly mixed: boolean;
+  /** Quantities per group, each of which costs something per combination of slots. */
+  readonly quantities: number;
+}
+
 /**
  * Slots per user, by side. Without differential privacy every row up to max_rows_per_user takes
- * part. With it, bounds depend on the policy alone and each is enforced by the owner of the rows;
- * max_contributions_per_partition counts for no more than the tables of the query can bring.
+ * part. With it, L0 = max_partitions_contributed and C = max_contributions_per_partition hold for the
+ * *joined* rows that qualify (src/engine/PROOFS.md): the owners cut only what no kept row needs, and
+ * what the cuts leave above L0 or C the computation cuts on shares. Where that is too dear (see
+ * {@link BOUNDED_COMBINATIONS_MAX}), C is split between the sides beforehand instead.
  */
 export function boundSides(
   differential: DifferentialPrivacy | null,
   tables: Tables,
-  keys: readonly ResolvedKey[],
-  pivot: TableIndex,
+  context: BoundsContext,
 ): SidesBounds {
+  const { keys, pivot, optional, quantities } = context;
   const order = tablesBySide(tables.length, pivot);
   const rows = order.map((table) => tables[table]!.maxRows);
-  if (differential === null) return { slots: rows, bounds: rows.map(() => null) };
-  const most = rows.reduce((n, r) => n * r, 1);
-  const c = Math.min(differential.max_contributions_per_partition, most);
-  const partitions = Math.min(
-    differential.max_partitions_contributed,
-    groupsOf(keys, pivot),
-    rows[0]!,
+  if (differential === null) {
+    return { slots: rows, bounds: rows.map(() => null), contributions: null, most: null };
+  }
+  const groups = order.map((table) => groupsOf(keys, table));
+  const joined = joinedRule(differential, rows, groups, context.mixed);
+  const { contributions } = joined;
+  const onShares = contributions?.partitions != null || contributions?.rowsPerPartition != null;
+  const combinations = product(
+    joined.slots.map((slots, side) => slots + (optional[order[side]!]! ? 1 : 0)),
   );
-  const split = splitContributions(c, rows);
+  const dear =
+    combinations > BOUNDED_COMBINATIONS_MAX || combinations * quantities > BOUNDED_CELLS_MAX;
+  return onShares && dear ? splitRule(differential, rows, groups) : joined;
+}
+
+/**
+ * Bounds on joined rows. One owner of all keys cuts its users' groups to L0 itself: the first L0 by
+ * row key. Where every joined row qualifies, each owner also leaves out the rows beyond C of its own
+ * groups, and beyond L0 of those: none of them could be kept.
+ */
+function joinedRule(
+  differential: DifferentialPrivacy,
+  rows: readonly number[],
+  groups: readonly number[],
+  mixed: boolean,
+): SidesBounds {
+  const [l0, c] = limitsOf(differential);
+  const owners = groups.filter((own) => own > 1).length;
+  const bounds = rows.map((r, side) => {
+    const own = Math.min(groups[side]!, r);
+    return {
+      partitions: mixed && owners > 1 ? own : Math.min(own, l0),
+      rowsPerPartition: mixed ? r : Math.min(r, c),
+    };
+  });
+  const slots = bounds.map(({ partitions, rowsPerPartition }, side) =>
+    Math.min(rows[side]!, partitions * rowsPerPartition),
+  );
+  const partitions = product(bounds.map((side) => side.partitions));
+  const perPartition = product(bounds.map((side) => side.rowsPerPartition));
+  const most = {
+    partitions: Math.min(l0, partitions),
+    rowsPerPartition: Math.min(c, perPartition),
+  };
   return {
-    slots: split.map((a, side) => (side === 0 ? Math.min(rows[0]!, partitions * a) : a)),
+    slots,
+    bounds,
+    contributions: {
+      rule: 'joined',
+      partitions: partitions > l0 ? l0 : null,
+      rowsPerPartition: perPartition > c ? c : null,
+    },
+    most: { ...most, rows: Math.min(most.partitions * most.rowsPerPartition, product(slots)) },
+  };
+}
+
+/** C split between the sides; groups of the pivot's keys up to L0, one of every sender's keys. */
+function splitRule(
+  differential: DifferentialPrivacy,
+  rows: readonly number[],
+  groups: readonly number[],
+): SidesBounds {
+  const [l0, c] = limitsOf(differential);
+  const partitions = Math.min(l0, groups[0]!, rows[0]!);
+  const split = splitContributions(Math.min(c, product(rows)), rows);
+  const slots = split.map((a, side) => (side === 0 ? Math.min(rows[0]!, partitions * a) : a));
+  const rowsPerPartition = product(split);
+  return {
+    slots,
     bounds: split.map((a, side) => ({
       partitions: side === 0 ? partitions : 1,
       rowsPerPartition: a,
     })),
+    contributions: { rule: 'split', partitions: null, rowsPerPartition: null },
+    most: {
+      partitions,
+      rowsPerPartition,
+      rows: Math.min(partitions * rowsPerPartition, product(slots)),
+    },
   };
+}
+
+/** L0 and C. */
+function limitsOf(settings: DifferentialPrivacy): readonly [number, number] {
+  return [settings.max_partitions_contributed, settings.max_contributions_per_partition];
 }

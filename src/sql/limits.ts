@@ -40,6 +40,14 @@ export const GROUPS_MAX = 4096;
 export const SENDER_GROUPS_MAX = 64;
 /** AGREEMENT. Coded decimals and integers are below this in magnitude; enforced at import. */
 export const HARD_RANGE = 10n ** 12n;
+/**
+ * AGREEMENT. Combinations of slots, one per side, among which joined rows are bounded on shares: the
+ * circuit takes about as many ANDs per combination as a comparison of two dates does (bench of the
+ * engine). Above it the bound is split between the sides' rows.
+ */
+export const BOUNDED_COMBINATIONS_MAX = 64;
+/** AGREEMENT. The same, times the quantities per group: what bounding on joined rows may widen. */
+export const BOUNDED_CELLS_MAX = 256;
 /** AGREEMENT. Bits of a comparison across parties: its operands stay exact in a double. */
 export const COMPARE_BITS_MAX = 53;
 /** SECURITY. Every sum with its noise stays below this, so that nothing wraps modulo 2^64. */

@@ -203,23 +203,16 @@ function valueMax(quantity: Quantity): bigint {
 
 /**
  * D1: by how much one user can change a measure, summed over all groups (privacy.md, section 2), and
- * over all buckets of a histogram. Users: the groups a user can be in, L0. Else: joined rows of a
- * user, which are at most L0·a·b·… by the bounds per group and at most the product of all sides'
- * slots, times the largest value. At least 1, so that noise stays defined for a measure that cannot
- * change. 0 without noise.
+ * over all buckets of a histogram. Users: the groups a user can be in, at most L0. Else: joined rows
+ * of a user, at most L0·C by the bounds on them and at most the product of all sides' slots, times
+ * the largest value. At least 1, so that noise stays defined for a measure that cannot change. 0
+ * without noise.
  */
-function sensitivityOf(quantity: Quantity, context: MeasureContext): bigint {
-  const { slots, bounds } = context.bounds;
-  const product = (factors: readonly number[]): bigint =>
-    factors.reduce((n, factor) => n * BigInt(factor), 1n);
-  const bounded = bounds.filter((side) => side !== null);
-  if (bounded.length < bounds.length) return 0n;
-  const groups = product(bounded.map(({ partitions }) => partitions));
-  if (quantity.kind === 'users' || quantity.kind === 'usersIf') return groups;
-  const perGroup = product(bounded.map(({ rowsPerPartition }) => rowsPerPartition));
-  const all = product(slots);
-  const rows = groups * perGroup < all ? groups * perGroup : all;
-  return larger(1n, rows * valueMax(quantity));
+function sensitivityOf(quantity: Quantity, { bounds }: MeasureContext): bigint {
+  const { most } = bounds;
+  if (most === null) return 0n;
+  if (quantity.kind === 'users' || quantity.kind === 'usersIf') return BigInt(most.partitions);
+  return larger(1n, BigInt(most.rows) * valueMax(quantity));
 }
 
 /**
@@ -236,8 +229,8 @@ function expectNoOverflow(
   epsilon: Rational | null,
   { bounds, users }: MeasureContext,
 ): void {
-  const joined = bounds.slots.reduce((n, slots) => n * BigInt(slots), BigInt(users));
-  const total = joined * valueMax(quantity);
+  const rows = bounds.most?.rows ?? bounds.slots.reduce((n, slots) => n * slots, 1);
+  const total = BigInt(users) * BigInt(rows) * valueMax(quantity);
   const scale = epsilon === null ? 0n : (sensitivity * epsilon.den) / epsilon.num + 1n;
   const headroom = 2n * sensitivity + TAIL_SCALES * scale;
   if (total + headroom < SUM_MAX) return;

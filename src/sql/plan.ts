@@ -286,13 +286,29 @@ export interface PlanSide {
     readonly values: readonly (number | null)[];
     readonly bits: readonly boolean[];
   } | null;
-  /** Bounds applied per user, in order; null when the plan is not private. */
+  /**
+   * What the owner leaves out of each user's rows, in order, by row key; null when the plan is not
+   * private. What holds for joined rows in the end is in `Plan.contributions`.
+   */
   readonly bounds: {
     /** At most this many distinct values of the side's own group keys per user. */
     readonly partitions: number;
     /** At most this many rows per user and group. */
     readonly rowsPerPartition: number;
   } | null;
+}
+
+/**
+ * Bounds on the joined rows of one user that qualify, applied on shares: kept are the rows of the
+ * first `partitions` groups, and the first `rowsPerPartition` rows of each, in the order of the
+ * slots of the sides with group keys and then of the others' (engine/contributions.ts). Null where
+ * the bounds of the sides leave nothing to cut.
+ */
+export interface PlanContributions {
+  /** `split`: too many combinations to bound on shares, so the sides' bounds multiply to L0 and C. */
+  readonly rule: 'joined' | 'split';
+  readonly partitions: number | null;
+  readonly rowsPerPartition: number | null;
 }
 
 /** The release rule, all integers and exact rationals; the noise thresholds follow from it. */
@@ -329,6 +345,8 @@ export interface Plan {
   readonly sides: readonly PlanSide[];
   readonly join: PlanJoin;
   readonly pair: PairPredicate | null;
+  /** Null when the plan is not private. */
+  readonly contributions: PlanContributions | null;
   /** Group keys in GROUP BY order; the groups are the product of their domains, last fastest. */
   readonly groups: readonly GroupKey[];
   /** Measure 0 is always the user count. */

@@ -100,7 +100,13 @@ function layOut(
   const pivot = choosePivot(tables, items.keys, optional);
   expectGroupsFit(items.keys, pivot, tables);
   const differential = differentialOf(policy);
-  const bounds = boundSides(differential, tables, items.keys, pivot);
+  const bounds = boundSides(differential, tables, {
+    keys: items.keys,
+    pivot,
+    optional,
+    mixed: split.mixed !== null,
+    quantities: items.wanted.length,
+  });
   const guards = guardsOf(items.wanted);
   const pairs = planPairs([split.mixed, ...guards], pivot, tables.length);
   const guard = (condition: Normal) => pairs.pairs[1 + guards.indexOf(condition)]!;
@@ -121,6 +127,7 @@ function layOut(
     sides,
     join: planJoin(policy, sides),
     pair: pairs.pairs[0]!,
+    contributions: bounds.contributions,
     groups: items.keys.map(({ value, domain, codes }) => ({
       side: sideOfTable(value.table, pivot),
       column: columnName(value.term),

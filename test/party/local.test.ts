@@ -116,6 +116,7 @@ function planOf(side: PlanSide, groups: readonly string[] = []): Plan {
     sides: [{ ...SIDE, party: 'q' }, side],
     join: { oprf: 'ecdh', otFieldBits: 4, shards: 1 },
     pair: null,
+    contributions: null,
     groups: [
       { side: 0, column: 'elsewhere', domain: ['x'], codes: null, type: 'text' },
       ...groups.map((column) => ({

@@ -66,7 +66,7 @@ describe('joins of three tables', () => {
 
   it('pin their digest', () => {
     expect(planDigest(plan)).toMatchInlineSnapshot(
-      `"9cb820bc1f0230a0776cb357952cd0b8b08d50d444c858f941e2839e75908ee5"`,
+      `"d2d7141aec4d30e15bb840f23db662ee8d67ca2ef634e9b08f36549dfd0e053e"`,
     );
   });
 });

@@ -90,6 +90,7 @@ describe('the seed’s queries', () => {
         base: '20089',
         bits: 10,
       },
+      contributions: null,
       groups: [
         {
           side: 0,
@@ -141,11 +142,13 @@ describe('the seed’s queries', () => {
   });
 
   it('plans campaign attribution with noise', () => {
-    const { sides, measures, privacy } = plan(QUERY_1);
+    const { sides, measures, privacy, contributions } = plan(QUERY_1);
     expect(sides.map((side) => [side.slots, side.bounds])).toEqual([
-      [2, { partitions: 1, rowsPerPartition: 2 }],
-      [2, { partitions: 1, rowsPerPartition: 2 }],
+      [4, { partitions: 1, rowsPerPartition: 4 }],
+      [4, { partitions: 1, rowsPerPartition: 4 }],
     ]);
+    // Four rows of each make sixteen; four of those count.
+    expect(contributions).toEqual({ rule: 'joined', partitions: null, rowsPerPartition: 4 });
     expect(measures).toEqual([
       {
         measure: { kind: 'users' },
@@ -215,10 +218,10 @@ describe('the seed’s queries', () => {
     );
     expect(digests).toMatchInlineSnapshot(`
       [
-        "4b7d2c6b53c4c578e70d3a48e27a29b38b27e2313fb3f17ec90b81e86aab3f95",
-        "ae28e6d88db789a86ff5ac72ec7d1c8748091613ae17ce655a59055540cf5f8c",
-        "ffe216ddb792945437a3a803b3f54639adb359fb7f7ff41df750b30592c1dbc3",
-        "99b0aa776f15b2d22830776feb9d3bd34867990fd4d24cce18762ec3f3220817",
+        "c7a36a103c5743b7069f2936fe8f2ac6c298c3296fb477266d1a6aa557cc2b80",
+        "95f459ccba5277e390f2ddf06f299209a9f9bfdd26ec8fd98dd28647f9d2f40c",
+        "1b3dfb72f590a518be0c40be5ff3d568ab3ae095ff16ffffe12bcde64c8562ca",
+        "20658ebf55470e546ff8c57925c0c8e5f2d2f98b77cdbe3a3cb1bda18318bb84",
       ]
     `);
   });
@@ -329,40 +332,68 @@ describe('measures', () => {
       ]);
       return Object.fromEntries(entries) as Record<string, string>;
     };
-    // a = 3 rows of the pivot and b = 2 of the sender in each of L0 = 2 groups: but only 4 slots.
+    // L0 = 2 groups of C = 6 rows each.
     expect(of('GROUP BY campaign_id')).toEqual({
       '0users': '2',
-      '1rows': '8',
-      '2sum': '280',
-      '3centredSum': '440',
+      '1rows': '12',
+      '2sum': '420',
+      '3centredSum': '660',
       '4sum': '1',
-      '5sum': '32',
+      '5sum': '48',
     });
     expect(of('')).toMatchObject({ '0users': '1', '1rows': '6', '2sum': '210' });
   });
 });
 
 describe('sides', () => {
-  it.each([
-    [1, 4, 4, [1, 1]],
-    [2, 4, 4, [2, 1]],
-    [4, 4, 4, [2, 2]],
-    [5, 4, 4, [2, 2]],
-    [7, 4, 4, [3, 2]],
-    [12, 4, 4, [4, 3]],
-    [16, 4, 4, [4, 4]],
-    [6, 2, 16, [2, 3]],
-    [7, 1, 8, [1, 7]],
-  ])('splits %i joined rows over %i and %i as %j', (c, rows0, rows1, expected) => {
+  const ALL = 'SELECT COUNT(*) FROM joined_data';
+  const SOME = `${ALL} WHERE exposure_date < purchase_date`;
+  const bounded = (c: number, rows: readonly [number, number], sql: string) => {
     const policy = seedPolicy({
       differential: { ...PRIVATE, max_contributions_per_partition: c },
-      first: { ...purchases, max_rows_per_user: rows0 },
-      second: { ...exposures, max_rows_per_user: rows1 },
+      first: { ...purchases, max_rows_per_user: rows[0] },
+      second: { ...exposures, max_rows_per_user: rows[1] },
     });
-    const { sides } = plan('SELECT COUNT(*) FROM joined_data', policy);
+    const { sides, contributions, measures } = plan(sql, policy);
     expect(sides[0]!.party).toBe('shopgood');
-    expect(sides.map((side) => side.bounds?.rowsPerPartition)).toEqual(expected);
-    expect(sides.map((side) => side.slots)).toEqual(expected);
+    const slots = sides.map((side) => side.slots);
+    // Without groups a side keeps as many rows as it has slots.
+    expect(sides.map((side) => side.bounds?.rowsPerPartition)).toEqual(slots);
+    const { rule, rowsPerPartition } = contributions!;
+    return [slots, rule, rowsPerPartition, measures[1]!.sensitivity];
+  };
+
+  it.each([
+    // All joined rows qualify: no side needs more than C rows of a user.
+    [1, [4, 4], ALL, [1, 1], 'joined', null, '1'],
+    [2, [4, 4], ALL, [2, 2], 'joined', 2, '2'],
+    [5, [4, 4], ALL, [4, 4], 'joined', 5, '5'],
+    [16, [4, 4], ALL, [4, 4], 'joined', null, '16'],
+    [7, [1, 8], ALL, [1, 7], 'joined', null, '7'],
+    // Some do: any row may be among the first C that do.
+    [1, [4, 4], SOME, [4, 4], 'joined', 1, '1'],
+    [4, [2, 2], SOME, [2, 2], 'joined', null, '4'],
+    [6, [8, 8], SOME, [8, 8], 'joined', 6, '6'],
+    // Above 64 combinations C is split between the sides.
+    [6, [8, 9], SOME, [3, 2], 'split', null, '6'],
+    [5, [16, 16], SOME, [5, 1], 'split', null, '5'],
+    [9, [16, 16], ALL, [3, 3], 'split', null, '9'],
+    [8, [16, 16], ALL, [8, 8], 'joined', 8, '8'],
+  ] as const)('C = %i over %j rows: %s', (c, rows, sql, ...expected) => {
+    expect(bounded(c, rows, sql)).toEqual(expected);
+  });
+
+  it('splits C where many quantities make bounding on shares dear', () => {
+    const policy = seedPolicy({ aggregates: ['COUNT', 'SUM'] });
+    const sums = Array.from({ length: 16 }, (_, i) => `SUM(total_spent * ${i + 1})`);
+    const ask = (n: number) =>
+      plan(
+        `SELECT ${sums.slice(0, n).join(', ')} FROM joined_data WHERE exposure_date < purchase_date`,
+        policy,
+      );
+    expect(ask(15).contributions?.rule).toBe('joined');
+    expect(ask(16).contributions?.rule).toBe('split');
+    expect(ask(16).sides.map(({ slots }) => slots)).toEqual([2, 2]);
   });
 
   const text = (...values: string[]): ColumnPolicy => ({ type: 'text', nullable: false, values });
@@ -406,16 +437,52 @@ describe('sides', () => {
     expect(p.sides.map((side) => side.columns)).toEqual([['f'], ['n']]);
   });
 
-  it('lets one user into several groups only on the side that owns the groups', () => {
-    const policy = seedPolicy({ differential: { ...PRIVATE, max_partitions_contributed: 3 } });
-    const { sides } = plan(
-      'SELECT COUNT(*) FROM joined_data GROUP BY category, campaign_id',
-      policy,
-    );
-    expect(sides.map((side) => [side.party, side.bounds?.partitions, side.slots])).toEqual([
-      ['shopgood', 3, 4],
-      ['newsnow', 1, 2],
+  it('bounds the groups of a user by their owner, or on shares when there are several', () => {
+    const policy = seedPolicy({ differential: { ...PRIVATE, max_partitions_contributed: 2 } });
+    const ask = (rest: string): unknown => {
+      const { sides, contributions, measures } = plan(`${ALL} ${rest}`, policy);
+      return [
+        sides.map((side) => [side.party, side.bounds?.partitions, side.slots]),
+        contributions?.partitions,
+        measures[0]!.sensitivity,
+      ];
+    };
+    const [shop, news] = ['shopgood', 'newsnow'];
+    expect(ask('GROUP BY category')).toEqual([
+      [
+        [shop, 2, 4],
+        [news, 1, 4],
+      ],
+      null,
+      '2',
     ]);
+    expect(ask('GROUP BY category, campaign_id')).toEqual([
+      [
+        [shop, 2, 4],
+        [news, 2, 4],
+      ],
+      2,
+      '2',
+    ]);
+    const mixed = 'WHERE exposure_date < purchase_date GROUP BY category';
+    expect(ask(mixed)).toEqual([
+      [
+        [shop, 2, 4],
+        [news, 1, 4],
+      ],
+      null,
+      '2',
+    ]);
+    // With a condition across tables, a group of a later row may be the first that counts.
+    const both = [
+      [
+        [shop, 3, 4],
+        [news, 2, 4],
+      ],
+      2,
+      '2',
+    ];
+    expect(ask(`${mixed}, campaign_id`)).toEqual(both);
   });
 });
 

@@ -15,7 +15,8 @@ import { measureLanes, multiplyLanes, type MeasureLanes } from './lanes.ts';
 import type { Mesh } from './mesh.ts';
 import type { JoinedInputs } from './predicate.ts';
 import { senderWires } from './predicate.ts';
-import { combinations, combinedRows, part, placeBits, slotOf, tile } from './rows.ts';
+import { combinations, combinedRows, part, slotOf, tile } from './rows.ts';
+import { slotGroups } from './same-group.ts';
 
 /**
  * Sums every measure per group on shares.
@@ -201,27 +202,15 @@ async function firstOfGroup(
 }
 
 /** For each slot after the first: whether an earlier slot of the same group has its bit set. */
-async function sameGroupBefore(
-  s: Sharing,
-  { shape, own, plan }: JoinedInputs,
-  any: Wire,
-): Promise<Wire[]> {
+async function sameGroupBefore(s: Sharing, inputs: JoinedInputs, any: Wire): Promise<Wire[]> {
+  const { shape } = inputs;
   const slots = shape.slots[0]!;
   const slot = (i: number): Wire => part(any, i, slots);
-  const groups = own === null ? null : groupOfSlot(plan, 0, own.table);
   const couples = Array.from({ length: slots }, (_, i) =>
     Array.from({ length: i }, (__, before) => ({ i, before })),
   ).flat();
-  const same = couples.map(({ i, before }) => {
-    if (own === null || groups === null) return placeBits(shape, null, null, 0);
-    const { users } = own.table;
-    const equal = new Uint8Array(users);
-    for (let u = 0; u < users; u += 1) {
-      const at = groups[i * users + u]!;
-      equal[u] = at >= 0 && at === groups[before * users + u] ? 1 : 0;
-    }
-    return placeBits(shape, own.place, equal, 0);
-  });
+  const twins = slotGroups(inputs);
+  const same = couples.map(({ i, before }) => twins(0, before, i));
   const met = await s.and(
     couples.map(({ before }) => slot(before)),
     same,

@@ -6,12 +6,10 @@ import { equalTags, KKRT_OTS } from '../../protocols/psi/index.ts';
 import type { JoinShares } from '../../protocols/psi/index.ts';
 import type { Sharing } from '../../protocols/sharing/types.ts';
 import type { Plan, Side } from '../../sql/plan.ts';
-import { groupTotals } from './aggregate.ts';
 import { vetAnswer } from './finish.ts';
 import type { Mesh } from './mesh.ts';
 import { payloadLayout } from './payload.ts';
-import { qualifyingRows } from './predicate.ts';
-import { joinedInputs, totalsBytes } from './shard.ts';
+import { evaluateShard, joinedInputs, totalsBytes } from './shard.ts';
 import { emptyTable, shardJoin } from './shards.ts';
 import type { LaneDemand } from './stock.ts';
 
@@ -53,7 +51,7 @@ async function countShard(mesh: Mesh, plan: Plan, side: Side): Promise<void> {
   const userOfBin = new Int32Array(bins).fill(-1);
   const own = side === 0 ? { userOfBin, table: emptyTable(plan, 0) } : null;
   const inputs = joinedInputs(plan, joins, own);
-  await groupTotals(mesh, inputs, await qualifyingRows(mesh, inputs));
+  await evaluateShard(mesh, inputs);
 }
 
 /** The join of the pivot with one sender, as far as it consumes correlations. */

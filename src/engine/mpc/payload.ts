@@ -1,6 +1,7 @@
 import { expect } from '../../core/errors.ts';
 import { ringFromIntegers } from '../../protocols/sharing/index.ts';
 import type { PairComparison, Plan, Side } from '../../sql/plan.ts';
+import { boundsRows } from '../contributions.ts';
 import { groupOfSlot, groupSpace } from '../groups.ts';
 import type { LocalTable } from '../types.ts';
 import {
@@ -33,6 +34,8 @@ export interface SlotLayout {
   readonly operands: readonly (OperandLayout | null)[];
   /** One-hot combination of the sender's own group keys; empty when it has none. */
   readonly oneHot: readonly number[];
+  /** Per earlier slot: whether it has the same combination; empty where no bound asks for it. */
+  readonly sameGroup: readonly number[];
   /** Per factor of the plan's terms, null where the sender does not bring it or brings it whole. */
   readonly words: readonly (readonly number[] | null)[];
   /** Per factor of the plan's terms: its lane, where the sender brings it whole. */
@@ -70,6 +73,7 @@ export function payloadLayout(plan: Plan, side: Side): PayloadLayout {
       return { value: take(c.bits), present: operand.nullable ? nextBit++ : null };
     }),
     oneHot: ownGroups > 1 ? take(ownGroups) : [],
+    sameGroup: ownGroups > 1 && boundsRows(plan) ? take(j) : [],
     words: factors.map(({ factor, whole }) =>
       factor.side === side && !whole ? take(factor.bits) : null,
     ),
@@ -131,6 +135,9 @@ export function encodePayload(
         setNumber(set, u, operand.value, values[at]!);
       });
       if (slot.oneHot.length > 0) set(u, slot.oneHot[groups[at]!]!);
+      slot.sameGroup.forEach((bit, before) => {
+        if (groups[before * users + u] === groups[at]) set(u, bit);
+      });
       slot.words.forEach((word, f) => {
         if (word !== null) setNumber(set, u, word, factors[f]!.of[at]! - factors[f]!.base);
       });

@@ -40,6 +40,11 @@ export function slotOf(shape: Shape, combination: number, side: Side): number {
   return Math.floor(combination / faster) % shape.slots[side]!;
 }
 
+/** The combination of these slots, one by side. */
+export function slotsIndex(shape: Shape, slots: readonly number[]): number {
+  return slots.reduce((index, slot, side) => index * shape.slots[side]! + slot, 0);
+}
+
 /** Lays one vector per slot of `side` out over all combinations. */
 export function tile(parts: readonly Uint8Array[], shape: Shape, side: Side): Uint8Array {
   expect(parts.length === shape.slots[side], 'one part per slot');

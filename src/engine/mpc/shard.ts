@@ -9,11 +9,12 @@ import type { Helper, JoinContext, JoinShares, Oprf } from '../../protocols/psi/
 import type { PivotOutput } from '../../protocols/psi/index.ts';
 import { addRing } from '../../protocols/sharing/index.ts';
 import { otWith } from '../../protocols/sharing/types.ts';
-import type { Sharing } from '../../protocols/sharing/types.ts';
+import type { RingVector, Sharing } from '../../protocols/sharing/types.ts';
 import { groupCount } from '../../sql/index.ts';
 import type { Plan, Side } from '../../sql/plan.ts';
 import type { LocalTable } from '../types.ts';
 import { groupTotals } from './aggregate.ts';
+import { boundContributions } from './contributions.ts';
 import type { Mesh } from './mesh.ts';
 import { encodePayload, payloadLayout } from './payload.ts';
 import type { JoinedInputs } from './predicate.ts';
@@ -66,11 +67,24 @@ export async function runShard(options: ShardOptions): Promise<Uint8Array> {
   const stage = (name: string): void => onProgress({ stage: name, done: 1, total: 1 });
   const inputs = await joinAll(options);
   stage('join');
-  const qualifying = await qualifyingRows(mesh, inputs);
-  stage('predicate');
-  const totals = await groupTotals(mesh, inputs, qualifying);
+  const totals = await evaluateShard(mesh, inputs, stage);
   stage('aggregate');
   return concat(totals);
+}
+
+/**
+ * Everything after the join: which combinations of rows qualify, which of those the bounds on one
+ * user keep, and the totals of what is left.
+ */
+export async function evaluateShard(
+  mesh: Mesh,
+  inputs: JoinedInputs,
+  stage: (name: string) => void = () => undefined,
+): Promise<RingVector[]> {
+  const qualifying = await qualifyingRows(mesh, inputs);
+  stage('predicate');
+  const kept = await boundContributions(mesh.sharing, inputs, qualifying);
+  return groupTotals(mesh, inputs, kept);
 }
 
 /** Bytes each party adds to the seed of a shard's cuckoo table. */

@@ -8,6 +8,7 @@ import type {
   PlanSide,
   Side,
 } from '../../sql/plan.ts';
+import { contributionOrder, keptRows } from '../contributions.ts';
 import { groupOfSlot, groupSpace } from '../groups.ts';
 import type { LocalTable } from '../types.ts';
 import {
@@ -36,15 +37,14 @@ export function aggregatePlain(plan: Plan, locals: readonly LocalTable[]): Total
   const qualifies = (at: At): boolean => plan.pair === null || test(plan.pair, at);
   const adders = plan.measures.map((planned) => adderOf(planned, tables, test));
   const totals = plan.measures.map(() => Array.from({ length: space.total }, () => 0n));
+  const bounded = bounder(plan, (at) => groupAt(groups.map((own, side) => own[at[side]!]!)));
   for (const users of matches(plan, locals)) {
     const seen = plan.measures.map(() => new Set<number>());
-    for (const at of combinations(tables, users)) {
-      if (!qualifies(at)) continue;
-      const g = groupAt(groups.map((own, side) => own[at[side]!]!));
+    for (const { at, group } of bounded(combinations(tables, users).filter(qualifies))) {
       plan.measures.forEach(({ measure }, m) => {
         const added = adders[m]!(at);
-        if (measure.kind !== 'users' && measure.kind !== 'usersIf') totals[m]![g]! += added;
-        else if (added === 1n) seen[m]!.add(g);
+        if (measure.kind !== 'users' && measure.kind !== 'usersIf') totals[m]![group]! += added;
+        else if (added === 1n) seen[m]!.add(group);
       });
     }
     seen.forEach((own, m) => own.forEach((g) => (totals[m]![g]! += 1n)));
@@ -153,7 +153,7 @@ function matches(plan: Plan, tables: readonly LocalTable[]): number[][] {
 /** Cell of a row in each table. */
 type At = readonly number[];
 
-/** Every combination of one filled slot per table of a matched user. */
+/** Every combination of one filled slot per table of a matched user, in slot order. */
 function combinations(tables: readonly LocalTable[], users: readonly number[]): At[] {
   return tables.reduce<At[]>(
     (all, table, side) => {
@@ -163,6 +163,29 @@ function combinations(tables: readonly LocalTable[], users: readonly number[]): 
     },
     [[]],
   );
+}
+
+/** Qualifying rows of one user that the plan's bounds keep, with their groups. */
+function bounder(
+  plan: Plan,
+  groupOf: (at: At) => number,
+): (rows: readonly At[]) => readonly { readonly at: At; readonly group: number }[] {
+  const { contributions } = plan;
+  if (contributions === null) return (rows) => rows.map((at) => ({ at, group: groupOf(at) }));
+  const { sides } = contributionOrder(plan);
+  // A user's cells of a table ascend with their slots.
+  const inOrder = (a: At, b: At): number => {
+    const side = sides.find((each) => a[each] !== b[each]);
+    return side === undefined ? 0 : a[side]! - b[side]!;
+  };
+  return (rows) => {
+    const ordered = [...rows].sort(inOrder).map((at) => ({ at, group: groupOf(at) }));
+    const kept = keptRows(
+      ordered.map(({ group }) => group),
+      contributions,
+    );
+    return kept.map((row) => ordered[row]!);
+  };
 }
 
 type Operands = readonly {
