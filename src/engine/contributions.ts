@@ -47,6 +47,12 @@ export function contributionOrder(plan: Plan): ContributionOrder {
   return { sides, owners, keyed, others: total / keyed, slots };
 }
 
+/** Indices, ascending, of one user's rows that count, given the group of each in order. */
+export type BoundingRule = (
+  groups: readonly number[],
+  bounds: Omit<PlanContributions, 'rule'>,
+) => readonly number[];
+
 /**
  * The bounding rule in clear: of a user's qualifying rows in their order, those of the first
  * `partitions` distinct groups, and of each group the first `rowsPerPartition`. Looks at nothing but
@@ -56,10 +62,7 @@ export function contributionOrder(plan: Plan): ContributionOrder {
  * @param groups - the group of each row, in order.
  * @returns indices of the rows that are kept, ascending.
  */
-export function keptRows(
-  groups: readonly number[],
-  { partitions, rowsPerPartition }: Omit<PlanContributions, 'rule'>,
-): readonly number[] {
+export const keptRows: BoundingRule = (groups, { partitions, rowsPerPartition }) => {
   const rowsOf = new Map<number, number>();
   const kept: number[] = [];
   groups.forEach((group, row) => {
@@ -70,4 +73,4 @@ export function keptRows(
     if (rowsPerPartition === null || (before ?? 0) < rowsPerPartition) kept.push(row);
   });
   return kept;
-}
+};

@@ -8,7 +8,7 @@ import type {
   PlanSide,
   Side,
 } from '../../sql/plan.ts';
-import { contributionOrder, keptRows } from '../contributions.ts';
+import { contributionOrder, keptRows, type BoundingRule } from '../contributions.ts';
 import { groupOfSlot, groupSpace } from '../groups.ts';
 import type { LocalTable } from '../types.ts';
 import {
@@ -27,8 +27,14 @@ const ID_BYTES = 32;
 /**
  * Runs a plan's join and aggregation in clear over all local tables, by side: the oracle the
  * multi-party engine is tested against, and the body of an enclave. Single-threaded; O(combinations).
+ *
+ * @param keep - which of a user's qualifying rows count: tests plant faults here and see them caught.
  */
-export function aggregatePlain(plan: Plan, locals: readonly LocalTable[]): Totals {
+export function aggregatePlain(
+  plan: Plan,
+  locals: readonly LocalTable[],
+  keep: BoundingRule = keptRows,
+): Totals {
   const tables = locals.map((table, side) => withAbsent(plan.sides[side]!, table));
   const space = groupSpace(plan);
   const groups = tables.map((table, side) => groupOfSlot(plan, side, table));
@@ -37,7 +43,7 @@ export function aggregatePlain(plan: Plan, locals: readonly LocalTable[]): Total
   const qualifies = (at: At): boolean => plan.pair === null || test(plan.pair, at);
   const adders = plan.measures.map((planned) => adderOf(planned, tables, test));
   const totals = plan.measures.map(() => Array.from({ length: space.total }, () => 0n));
-  const bounded = bounder(plan, (at) => groupAt(groups.map((own, side) => own[at[side]!]!)));
+  const bounded = bounder(plan, keep, (at) => groupAt(groups.map((own, side) => own[at[side]!]!)));
   for (const users of matches(plan, locals)) {
     const seen = plan.measures.map(() => new Set<number>());
     for (const { at, group } of bounded(combinations(tables, users).filter(qualifies))) {
@@ -168,6 +174,7 @@ function combinations(tables: readonly LocalTable[], users: readonly number[]): 
 /** Qualifying rows of one user that the plan's bounds keep, with their groups. */
 function bounder(
   plan: Plan,
+  keep: BoundingRule,
   groupOf: (at: At) => number,
 ): (rows: readonly At[]) => readonly { readonly at: At; readonly group: number }[] {
   const { contributions } = plan;
@@ -180,7 +187,7 @@ function bounder(
   };
   return (rows) => {
     const ordered = [...rows].sort(inOrder).map((at) => ({ at, group: groupOf(at) }));
-    const kept = keptRows(
+    const kept = keep(
       ordered.map(({ group }) => group),
       contributions,
     );
