@@ -51,6 +51,8 @@ export interface AnswerTable {
   readonly groupsSuppressed: number;
   /** What the promise does not cover, in capitals, for a person to see first. */
   readonly labels: readonly string[];
+  /** What the promise covers and what it does not, one sentence each. */
+  readonly promise: readonly string[];
 }
 
 /** A verified answer: everything in it was checked against the policy the analyst pinned. */

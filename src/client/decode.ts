@@ -10,6 +10,7 @@ import {
   ZERO,
   type Rational,
 } from '../core/rational.ts';
+import { promiseOf } from '../dp/index.ts';
 import {
   groupCount,
   releasedMeasures,
@@ -299,6 +300,9 @@ function labelsOf(plan: Plan): readonly string[] {
     ...(differential !== null && selection === 'exact_k'
       ? ['EXACT THRESHOLD: epsilon does not cover which groups are shown']
       : []),
+    ...(selection === 'noisy'
+      ? ['NOISY THRESHOLD: a group below k may be shown, with the chance that the policy allows']
+      : []),
   ];
 }
 
@@ -339,5 +343,6 @@ export function decodeAnswer(
     groups,
     groupsSuppressed,
     labels: labelsOf(plan),
+    promise: promiseOf(plan.privacy),
   };
 }

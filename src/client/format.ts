@@ -81,6 +81,7 @@ export function answerDocument(answer: Answer): object {
     session: answer.session,
     backend: answer.backend,
     labels: answer.labels,
+    promise: answer.promise,
     columns: answer.columns,
     rows: answer.rows,
     groups: answer.groups,

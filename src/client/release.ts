@@ -27,6 +27,7 @@ export function releaseOf(plan: Plan): Release {
   const rule = {
     selection: privacy.selection,
     minUsers: privacy.minUsers,
+    belowK: privacy.belowK,
     differential: privacy.differential,
     confidenceLevel: privacy.confidenceLevel,
     measures: plan.measures.map(({ epsilon, sensitivity }) => ({ epsilon, sensitivity })),

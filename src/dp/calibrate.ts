@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ParleyError } from '../core/errors.ts';
+import { expect, ParleyError } from '../core/errors.ts';
 import type { Rational } from '../core/rational.ts';
 import {
   add,
@@ -21,11 +21,14 @@ import {
   TRUNCATION_DELTA,
   upperTail,
 } from './discrete-laplace.ts';
+import { promiseOf } from './promise.ts';
 
 /** What calibration needs to know of a query; the planner settles all of it from the policy. */
 export interface ReleaseRule {
   readonly selection: 'exact_k' | 'pre_threshold' | 'noisy';
   readonly minUsers: number;
+  /** noisy: bound on the chance that a given group below k opens, `num/den`; null or absent elsewhere. */
+  readonly belowK?: string | null;
   /** Null when differential privacy is off. */
   readonly differential: {
     readonly epsilon: string;
@@ -42,7 +45,7 @@ export interface ReleaseRule {
 export interface Calibration {
   readonly selection: ReleaseRule['selection'];
   readonly minUsers: bigint;
-  /** Least `(n-(k-1))+X` that opens a group under pre_threshold; null otherwise. */
+  /** Least `(n-(k-1))+X` that opens a group under pre_threshold and noisy; null otherwise. */
   readonly tau: bigint | null;
   /** Per measure: its noise, or null. */
   readonly laws: readonly (DiscreteLaplace | null)[];
@@ -87,15 +90,8 @@ export function calibrate(rule: ReleaseRule): Calibration {
   );
   const quantisation = mul(partitions, sumOf(quantisationDelta));
   if (compare(add(truncation, quantisation), parseRational(dp.delta)) > 0) throw deltaTooSmall();
-  const gate = rule.selection === 'pre_threshold' ? laws[0] : null;
-  const chosen =
-    gate == null
-      ? { tau: null, selection: ZERO }
-      : selectionThreshold(
-          gate,
-          partitions,
-          sub(parseRational(dp.delta), add(truncation, quantisation)),
-        );
+  const available = sub(parseRational(dp.delta), add(truncation, quantisation));
+  const chosen = chooseGate(rule, laws[0] ?? null, partitions, available);
   const level = parseDecimal(rule.confidenceLevel);
   return {
     selection: rule.selection,
@@ -105,6 +101,53 @@ export function calibrate(rule: ReleaseRule): Calibration {
     halfWidths: laws.map((law) => (law === null ? null : halfWidth(law, level))),
     delta: { selection: chosen.selection, truncation, quantisation },
   };
+}
+
+/** The threshold on the noisy user count, and what of delta it takes. */
+function chooseGate(
+  { selection, belowK }: ReleaseRule,
+  law: DiscreteLaplace | null,
+  partitions: Rational,
+  available: Rational,
+): { readonly tau: bigint | null; readonly selection: Rational } {
+  if (selection === 'exact_k' || law === null) return { tau: null, selection: ZERO };
+  if (selection === 'pre_threshold') return selectionThreshold(law, partitions, available);
+  expect(belowK != null, 'a noisy selection has its bound');
+  return { tau: noisyThreshold(law, parseRational(belowK)), selection: ZERO };
+}
+
+/**
+ * Smallest m at least 1 with `P[X >= m] <= beta`: a group opens iff `n + X >= k' = k-1+m`, so one of at
+ * most k-1 users opens with a chance of at most beta (privacy.md §3). All that is looked at is the
+ * noisy count, so this is post-processing and takes no delta.
+ */
+function noisyThreshold(law: DiscreteLaplace, beta: Rational): bigint {
+  const limit = 1n << BigInt(law.bits);
+  const found = smallest(limit, (m) => compare(upperTail(law.rate, m), beta) <= 0);
+  if (found === null) {
+    throw new ParleyError(
+      'POLICY_OUT_OF_RANGE',
+      'below_k_probability is too small for this query',
+      {
+        path: 'rules.below_k_probability',
+        hint: 'raise it, or ask with a larger epsilon',
+      },
+    );
+  }
+  return found > 0n ? found : 1n;
+}
+
+/**
+ * Whether a group opens, in clear: what the circuit of the engine decides on shares.
+ * @param users - exact distinct users. @param shown - the same with its noise.
+ */
+export function opensGroup(
+  { selection, minUsers, tau }: Calibration,
+  users: bigint,
+  shown: bigint,
+): boolean {
+  const gate = tau === null || shown - (minUsers - 1n) >= tau;
+  return gate && (selection === 'noisy' || users >= minUsers);
 }
 
 /**
@@ -137,6 +180,10 @@ export interface NoiseRecord {
   readonly selection: string;
   readonly min_users: number;
   readonly tau: string | null;
+  /** noisy: bound on the chance that a given group below k opens, `num/den`. */
+  readonly below_k: string | null;
+  /** What the promise covers and what it does not, in words: `promiseOf`. */
+  readonly promise: readonly string[];
   /** Sum of the delta parts below is at most the plan's delta. Upper bounds as `num/den`. */
   readonly delta_selection: string;
   readonly delta_truncation: string;
@@ -165,6 +212,8 @@ export function noiseRecord(rule: ReleaseRule, calibration: Calibration): NoiseR
     selection: rule.selection,
     min_users: rule.minUsers,
     tau: calibration.tau === null ? null : calibration.tau.toString(),
+    below_k: rule.belowK ?? null,
+    promise: promiseOf(rule),
     delta_selection: formatRational(calibration.delta.selection),
     delta_truncation: formatRational(calibration.delta.truncation),
     delta_quantisation: formatRational(calibration.delta.quantisation),

@@ -1,6 +1,7 @@
 /** Exact noise thresholds, partition selection, intervals. Integers and rationals only. */
-export { calibrate, noiseRecord } from './calibrate.ts';
+export { calibrate, noiseRecord, opensGroup } from './calibrate.ts';
 export type { Calibration, NoiseRecord, ReleaseRule } from './calibrate.ts';
+export { promiseOf } from './promise.ts';
 export { discreteLaplace, halfWidth, NOISE_BITS_MAX } from './discrete-laplace.ts';
 export type { DiscreteLaplace } from './discrete-laplace.ts';
 export { calibrateOnce } from './remembered.ts';

@@ -1,7 +1,7 @@
 import { budgetLeft, releaseOf } from '../client/index.ts';
 import type { Rational } from '../core/rational.ts';
 import { compare, formatRational, parseRational, sub, ZERO } from '../core/rational.ts';
-import { calibrate, type Calibration } from '../dp/index.ts';
+import { calibrate, promiseOf, type Calibration } from '../dp/index.ts';
 import type { Policy } from '../policy/types.ts';
 import type { SignedReceipt } from '../records/index.ts';
 import { groupCount, planDigest, planQuery, type Plan } from '../sql/index.ts';
@@ -44,12 +44,16 @@ export interface Explanation {
     readonly count: number;
     readonly minUsers: number;
     readonly selection: string;
+    /** noisy: bound on the chance that a given group below `minUsers` opens, `num/den`. */
+    readonly belowK: string | null;
     readonly tau: string | null;
     /** Distinct people of the smallest group that is likelier to open than not. */
     readonly smallestVisible: string;
   };
   readonly cost: CostForecast | null;
   readonly learns: readonly Learns[];
+  /** What the release promises and what it does not, as the receipt will state it. */
+  readonly promise: readonly string[];
   readonly queries: 'any' | 'templates' | 'approved';
 }
 
@@ -61,7 +65,8 @@ export function calibrationOf(plan: Plan): Calibration {
 function ruleText(plan: Plan, { tau }: Calibration): string {
   const { differential, minUsers, selection } = plan.privacy;
   const gate = tau === null ? '' : `, noisy count at least ${tau + BigInt(minUsers) - 1n}`;
-  const threshold = minUsers <= 1 ? 'NO THRESHOLD' : `at least ${minUsers} people${gate}`;
+  const exact = minUsers <= 1 ? 'NO THRESHOLD' : `at least ${minUsers} people${gate}`;
+  const threshold = selection === 'noisy' ? gate.replace(', ', '') : exact;
   const noise = differential === null ? 'NO NOISE' : 'discrete Laplace noise drawn by all';
   return `${threshold} (${selection}), ${noise}`;
 }
@@ -114,11 +119,13 @@ export async function explainQuery(
       count: groupCount(plan),
       minUsers,
       selection,
+      belowK: plan.privacy.belowK,
       tau: calibration.tau === null ? null : `${calibration.tau}`,
       smallestVisible: `${smallest}`,
     },
     cost: options.withoutCost === true ? null : await forecastCost(plan, calibration),
     learns: whoLearns(plan, smallest),
+    promise: promiseOf(plan.privacy),
     queries: policy.rules.queries?.mode ?? 'any',
   };
 }

@@ -94,8 +94,11 @@ export function formatExplanation(explanation: Explanation): string {
     node('groups', [
       `${groups.count} in the declared domain`,
       `the smallest likely to be visible has ${groups.smallestVisible} people; ` +
-        `none below ${groups.minUsers} ever is`,
+        (groups.belowK === null
+          ? `none below ${groups.minUsers} ever is`
+          : `one below ${groups.minUsers} is with a chance of at most ${amount(groups.belowK)}`),
     ]),
+    node('promise', explanation.promise),
     costNode(explanation),
     {
       text: 'who learns what',
@@ -145,6 +148,7 @@ export function explanationDocument(e: Explanation): object {
       count: groups.count,
       min_users: groups.minUsers,
       selection: groups.selection,
+      below_k: groups.belowK,
       tau: groups.tau,
       smallest_likely_visible: groups.smallestVisible,
     },
@@ -156,6 +160,7 @@ export function explanationDocument(e: Explanation): object {
       shard_users: cost.shardUsers,
     },
     learns: e.learns,
+    promise: e.promise,
   };
 }
 

@@ -38,7 +38,9 @@ export function whoLearns(plan: Plan, smallest: bigint): readonly Learns[] {
   const everything = privacy.differential === null && privacy.minUsers <= 1;
   const closed = everything
     ? 'which groups are empty'
-    : `which groups stay closed; those below ${privacy.minUsers} people always do`;
+    : privacy.belowK === null
+      ? `which groups stay closed; those below ${privacy.minUsers} people always do`
+      : `which groups stay closed; one below ${privacy.minUsers} people opens with a chance of at most ${privacy.belowK}`;
   return [
     ...parties,
     {

@@ -109,6 +109,24 @@ function measureText(plan: Plan, measure: Loose): string {
 
 const leaf = (text: string): TreeNode => ({ text, children: [] });
 
+/** Where joined rows are bounded. Null without differential privacy. */
+function contributionText({ contributions, privacy }: Plan): string | null {
+  if (contributions === null || privacy.differential === null) return null;
+  const { rule, partitions, rowsPerPartition } = contributions;
+  const { maxPartitions, maxContributions } = privacy.differential;
+  const bound = `a person counts in at most ${maxPartitions} groups, ${maxContributions} joined rows in each`;
+  if (rule === 'split') {
+    return `${bound}: split between the tables beforehand, for there are many combinations of rows`;
+  }
+  const onShares = [
+    ...(partitions === null ? [] : ['groups']),
+    ...(rowsPerPartition === null ? [] : ['rows']),
+  ];
+  return onShares.length === 0
+    ? `${bound}: by what the tables keep`
+    : `${bound}: ${onShares.join(' and ')} are cut on shares`;
+}
+
 function sideNode(policy: Policy, side: PlanSide, index: Side): TreeNode {
   const columnOf = columnsOf(policy, side);
   const filter = side.filter as Loose | null;
@@ -125,8 +143,8 @@ function sideNode(policy: Policy, side: PlanSide, index: Side): TreeNode {
         ? []
         : [
             leaf(
-              `a person counts in ${side.bounds.partitions} of its groups, ` +
-                `${side.bounds.rowsPerPartition} rows in each`,
+              `keeps of a person at most ${side.bounds.partitions} of its groups, ` +
+                `${side.bounds.rowsPerPartition} rows in each; by row key, at ${side.party}`,
             ),
           ]),
       ...(side.columns.length === 0 ? [] : [leaf(`brings ${side.columns.join(', ')}`)]),
@@ -141,9 +159,11 @@ export function planTree(plan: Plan, policy: Policy, rule: string): TreeNode {
   const keys = groups.map((key) => {
     return `${sides[key.side]!.table}.${key.column} (${key.domain.length} values)`;
   });
+  const bounds = contributionText(plan);
   const sums: TreeNode = {
     text: `sums on shares: ${measures.map((m) => measureText(plan, m.measure as Loose)).join(', ')}`,
     children: [
+      ...(bounds === null ? [] : [leaf(bounds)]),
       leaf(keys.length === 0 ? 'one group' : `${groupCount(plan)} groups: ${keys.join(' × ')}`),
       ...(plan.pair === null
         ? []

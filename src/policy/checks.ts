@@ -15,6 +15,7 @@ import type {
   DifferentialPrivacy,
   Policy,
   QueriesPolicy,
+  RulesPolicy,
   TablePolicy,
   ViewPolicy,
 } from './types.ts';
@@ -65,6 +66,7 @@ function expectColumn(path: string, column: ColumnPolicy): void {
     refuse(`${path}.min`, 'is after its maximum');
   }
   expectBounds(path, column);
+  expectWeight(`${path}.budget_weight`, column.budget_weight);
   const { values = [] } = column;
   expectUnique(values.map((value, i) => [`${path}.values.${i}`, value]));
   if (column.type !== 'integer') return;
@@ -160,6 +162,26 @@ function expectDifferentialPrivacy(dp: DifferentialPrivacy): void {
   }
 }
 
+function expectWeight(path: string, weight: string | undefined): void {
+  if (weight !== undefined && parseDecimal(weight).num === 0n) refuse(path, 'must be above zero');
+}
+
+/** What the rule that opens groups needs beside it. */
+function expectSelection(rules: RulesPolicy): void {
+  const { partition_selection: selection, below_k_probability: chance } = rules;
+  if (selection === 'noisy' && rules.differential_privacy === 'off') {
+    refuse('rules.partition_selection', 'needs differential_privacy: noisy opens by a noisy count');
+  }
+  if (chance === undefined) return;
+  const path = 'rules.below_k_probability';
+  if (selection !== 'noisy') refuse(path, 'has no meaning unless partition_selection is noisy');
+  const value = parseDecimal(chance);
+  if (compare(value, parseDecimal('0.01')) > 0) refuse(path, 'must be at most 0.01');
+  if (compare(value, parseDecimal(DELTA_PER_QUERY_MIN)) < 0) {
+    refuse(path, `must be at least ${DELTA_PER_QUERY_MIN}`);
+  }
+}
+
 function expectTables(policy: PolicyDraft): ReadonlyMap<string, OwnedTable> {
   const tables = new Map<string, OwnedTable>();
   policy.parties.forEach((party, i) => {
@@ -224,6 +246,14 @@ export function expectConsistent(policy: PolicyDraft): void {
     refuse('rules.confidence_level', 'must be between 0.5 and 0.9999');
   }
   if (dp !== 'off') expectDifferentialPrivacy(dp);
+  expectSelection(rules);
+  for (const [aggregate, weight] of Object.entries(dp === 'off' ? {} : (dp.budget_weight ?? {}))) {
+    const path = `rules.differential_privacy.budget_weight.${aggregate}`;
+    expectWeight(path, weight);
+    if (!rules.allowed_aggregates.some((allowed) => allowed === aggregate)) {
+      refuse(path, 'weighs an aggregate that allowed_aggregates lacks');
+    }
+  }
   if (rules.queries !== undefined) expectQueries(rules.queries);
   expectCount('views', policy.views, 0, VIEWS_MAX);
   for (const [name, view] of Object.entries(policy.views)) {

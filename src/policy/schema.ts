@@ -85,7 +85,12 @@ const domainValue = z
 const integerValue = decimal(/^(0|-?[1-9]\d{0,18})$/);
 const domain = <T extends z.ZodType<string>>(value: T): z.ZodArray<T> =>
   z.array(value).min(1).max(DOMAIN_VALUES_MAX);
-const bounds = { lower: plainDecimal.exactOptional(), upper: plainDecimal.exactOptional() };
+const weight = decimal(/^(0|[1-9]\d{0,3})(\.\d{1,6})?$/);
+const bounds = {
+  lower: plainDecimal.exactOptional(),
+  upper: plainDecimal.exactOptional(),
+  budget_weight: weight.exactOptional(),
+};
 
 const column: z.ZodType<ColumnPolicy> = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('date'), nullable, min: isoDate, max: isoDate }),
@@ -169,6 +174,8 @@ export function decimalOf({ num, den }: Rational): string {
   return `${text.slice(0, exponent)}.${text.slice(exponent)}`;
 }
 
+const AGGREGATES = ['COUNT', 'COUNT_DISTINCT', 'SUM', 'AVG', 'VARIANCE', 'QUANTILE'] as const;
+
 /** Queries the default delta lets the budget pay for. */
 const DELTA_QUERIES = 20n;
 const DEFAULT_EPSILON = '0.5';
@@ -186,6 +193,7 @@ const differentialPrivacyFields = z.strictObject({
   max_partitions_contributed: wholeNumber(1, DOMAIN_VALUES_MAX),
   max_contributions_per_partition: wholeNumber(1, ROWS_PER_USER_MAX ** 2),
   noise_threshold_bits: wholeNumber(64, 128).default(64),
+  budget_weight: z.partialRecord(z.enum(AGGREGATES), weight).exactOptional(),
 });
 
 function withDefaults(fields: z.output<typeof differentialPrivacyFields>): DifferentialPrivacy {
@@ -213,11 +221,10 @@ const join = z.strictObject({
 });
 
 const rules: z.ZodType<RulesPolicy> = z.strictObject({
-  allowed_aggregates: z
-    .array(choice(['COUNT', 'COUNT_DISTINCT', 'SUM', 'AVG', 'VARIANCE', 'QUANTILE']))
-    .min(1),
+  allowed_aggregates: z.array(choice(AGGREGATES)).min(1),
   min_privacy_units_per_group: wholeNumber(1, USERS_MAX).default(50),
-  partition_selection: choice(['exact_k', 'pre_threshold'], ['noisy']).default('pre_threshold'),
+  partition_selection: choice(['exact_k', 'pre_threshold', 'noisy']).default('pre_threshold'),
+  below_k_probability: positiveDecimal.exactOptional(),
   differential_privacy: differentialPrivacy,
   confidence_level: positiveDecimal.default('0.95'),
   join: join.prefault({}),

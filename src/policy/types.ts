@@ -15,6 +15,8 @@ export interface ColumnPolicy {
   /** decimal, integer: clamp bounds as decimal strings; needed for SUM and AVG under DP. */
   readonly lower?: string;
   readonly upper?: string;
+  /** decimal, integer: weight of the column's SUM, AVG, VARIANCE and quantiles; 1 when absent. */
+  readonly budget_weight?: string;
   /** text, integer: the declared domain, in declared order. Enforced at import. */
   readonly values?: readonly string[];
 }
@@ -67,6 +69,8 @@ export interface DifferentialPrivacy {
   readonly max_contributions_per_partition: number;
   /** Bits of a noise coin's threshold, 64 to 128. */
   readonly noise_threshold_bits: number;
+  /** How a query's epsilon is shared out between its aggregates; 1 where absent. */
+  readonly budget_weight?: Readonly<Partial<Record<AggregateName, string>>>;
 }
 
 /** One value that a template leaves open; every value is given as text and read by its type. */
@@ -114,6 +118,8 @@ export interface RulesPolicy {
   readonly allowed_aggregates: readonly AggregateName[];
   readonly min_privacy_units_per_group: number;
   readonly partition_selection: PartitionSelection;
+  /** noisy: most that the chance may be that a given group below k opens; decimal string. */
+  readonly below_k_probability?: string;
   readonly differential_privacy: DifferentialPrivacy | 'off';
   /** Level of the intervals shown to analysts, decimal string such as "0.95". */
   readonly confidence_level: string;

@@ -1,6 +1,7 @@
 /** Aggregates: which quantities per group each needs, and how the answer is made of them. */
 import * as T from './terms.ts';
 import { ParleyError } from '../core/errors.ts';
+import { mul, parseDecimal, type Rational } from '../core/rational.ts';
 import type { AggregateName, Policy } from '../policy/types.ts';
 import { type Clamp, clampOf } from './coding.ts';
 import { fragmentOf } from './condition-errors.ts';
@@ -13,7 +14,7 @@ import type { ColumnTypeName, OutputExpression } from './plan.ts';
 import { centredPolynomial, expectExact, polynomialOf } from './polynomials.ts';
 import { resolveCondition } from './predicates.ts';
 import { quantileValue } from './quantiles.ts';
-import { Quantities, type Quantity } from './quantities.ts';
+import { aggregateWeight, type Quantities, type Quantity } from './quantities.ts';
 import { normalise } from './rewrite.ts';
 import {
   type AggregateFunction,
@@ -61,9 +62,12 @@ const NEEDED: Readonly<Record<AggregateFunction, AggregateName>> = {
   QUANTILE: 'QUANTILE',
 };
 
+const neededFor = ({ name, distinct }: AggregateSyntax): AggregateName =>
+  name === 'COUNT' && distinct ? 'COUNT_DISTINCT' : NEEDED[name];
+
 function expectAllowed({ scope, policy }: Asking, aggregate: AggregateSyntax): void {
-  const { name, distinct, span } = aggregate;
-  const needed = name === 'COUNT' && distinct ? 'COUNT_DISTINCT' : NEEDED[name];
+  const { span } = aggregate;
+  const needed = neededFor(aggregate);
   if (policy.rules.allowed_aggregates.includes(needed)) return;
   const hint = `The policy allows ${policy.rules.allowed_aggregates.join(', ')}.`;
   const message = 'the policy does not allow this aggregate';
@@ -76,6 +80,20 @@ function expectAllowed({ scope, policy }: Asking, aggregate: AggregateSyntax): v
  *   SQL_TYPE_MISMATCH, SQL_TOO_LARGE and those of row expressions.
  */
 export function aggregateValue(asking: Asking, aggregate: AggregateSyntax): AggregateOutput {
+  const weight = weightOf(asking, aggregate);
+  return asking.quantities.weighed(weight, () => resolveAggregate(asking, aggregate));
+}
+
+/** The aggregate's weight in the policy, times its column's when it is of a plain column. */
+function weightOf({ scope, policy }: Asking, aggregate: AggregateSyntax): Rational {
+  const weight = aggregateWeight(policy, neededFor(aggregate));
+  if (aggregate.argument.kind !== 'column') return weight;
+  const found = resolveColumn(scope, aggregate.argument);
+  if (found.kind === 'unit') return weight;
+  return mul(weight, parseDecimal(found.policy.budget_weight ?? '1'));
+}
+
+function resolveAggregate(asking: Asking, aggregate: AggregateSyntax): AggregateOutput {
   const { name, distinct, span } = aggregate;
   const { scope } = asking;
   expectAllowed(asking, aggregate);

@@ -4,7 +4,7 @@
  */
 import type { ParleyError } from '../core/errors.ts';
 import type { Policy } from '../policy/types.ts';
-import { Quantities, type Wanted } from './quantities.ts';
+import { aggregateWeight, Quantities, type Wanted } from './quantities.ts';
 import { fragmentOf } from './condition-errors.ts';
 import { keyOfValue, resolveDomain, type ResolvedKey } from './groups.ts';
 import { refusal, ROWS_STAY_HINT } from './hints.ts';
@@ -42,7 +42,7 @@ export interface Items {
  */
 export function resolveItems(scope: Scope, policy: Policy, select: SelectSyntax): Items {
   const keys = resolveKeys(scope, select);
-  const quantities = new Quantities();
+  const quantities = new Quantities(aggregateWeight(policy, 'COUNT_DISTINCT'));
   const answering: Answering = { scope, policy, keys, quantities };
   const output = distinctNames(
     scope,

@@ -48,6 +48,8 @@ export const HARD_RANGE = 10n ** 12n;
 export const BOUNDED_COMBINATIONS_MAX = 64;
 /** AGREEMENT. The same, times the quantities per group: what bounding on joined rows may widen. */
 export const BOUNDED_CELLS_MAX = 256;
+/** AGREEMENT. Chance that a group below k opens under `noisy` where the policy names none. */
+export const BELOW_K_PROBABILITY = '1e-6';
 /** AGREEMENT. Bits of a comparison across parties: its operands stay exact in a double. */
 export const COMPARE_BITS_MAX = 53;
 /** SECURITY. Every sum with its noise stays below this, so that nothing wraps modulo 2^64. */

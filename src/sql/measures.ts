@@ -1,12 +1,13 @@
 /** What measures cost: clamps, sensitivities, shares of epsilon, and proof of no overflow. */
 import { expect, ParleyError } from '../core/errors.ts';
 import {
+  add,
   compare,
   div,
   formatRational,
+  mul,
   parseDecimal,
   parseRational,
-  rational,
   ZERO,
   type Rational,
 } from '../core/rational.ts';
@@ -15,7 +16,7 @@ import { differentialOf, type SidesBounds } from './bounds.ts';
 import type { Quantity, Wanted } from './quantities.ts';
 import { columnName } from './columns.ts';
 import { refusal } from './hints.ts';
-import { SUM_MAX } from './limits.ts';
+import { BELOW_K_PROBABILITY, SUM_MAX } from './limits.ts';
 import type { TableIndex } from './names.ts';
 import { bitsOf } from './pairs.ts';
 import { factorsOf, widestFirst, type Monomial } from './polynomials.ts';
@@ -63,10 +64,16 @@ export function planPrivacy(policy: Policy, epsilon: Rational | null): PlanPriva
     minUsers: rules.min_privacy_units_per_group,
     confidenceLevel: rules.confidence_level,
   };
-  if (settings === null) return { selection: 'exact_k', differential: null, ...common };
+  if (settings === null) {
+    return { selection: 'exact_k', belowK: null, differential: null, ...common };
+  }
   expect(epsilon !== null, 'a private query has an epsilon');
   return {
     selection: rules.partition_selection,
+    belowK:
+      rules.partition_selection === 'noisy'
+        ? formatRational(parseDecimal(rules.below_k_probability ?? BELOW_K_PROBABILITY))
+        : null,
     differential: {
       mechanism: settings.noise_mechanism,
       epsilon: formatRational(epsilon),
@@ -100,9 +107,10 @@ export function guardsOf(wanted: readonly Wanted[]): readonly Normal[] {
 }
 
 /**
- * Plans the measures. Epsilon is split equally over those that release something derived from it:
- * the opened ones, and the user count when its noise decides which groups open. A histogram counts
- * once: its buckets are disjoint, so what one row changes in it, it changes in one bucket.
+ * Plans the measures. Epsilon is shared out, by the policy's weights, between those that release
+ * something derived from it: the opened ones, and the user count when its noise decides which groups
+ * open, hidden or not: `eps_i = eps·w_i / Σw`. A histogram counts once: its buckets are disjoint, so
+ * what one row changes in it, it changes in one bucket.
  * @throws ParleyError OVERFLOW_POSSIBLE when a sum could leave 62 bits.
  */
 export function planMeasures(
@@ -110,27 +118,34 @@ export function planMeasures(
   privacy: PlanPrivacy,
   context: MeasureContext,
 ): readonly PlannedMeasure[] {
-  const { differential, selection } = privacy;
-  const takesShare = wanted.map(
-    ({ released }, i) =>
-      differential !== null && (released || (i === 0 && selection !== 'exact_k')),
-  );
-  const sharers = wanted.flatMap(({ histogram }, i) =>
-    takesShare[i] ? [histogram === null ? `measure ${i}` : `histogram ${histogram}`] : [],
-  );
-  const shares = new Set(sharers).size;
-  const share =
-    differential === null || shares === 0
-      ? null
-      : div(parseRational(differential.epsilon), rational(BigInt(shares)));
-  return wanted.map((want, i): PlannedMeasure => {
-    const epsilon = takesShare[i] ? share : null;
-    return planMeasure(want, epsilon, context);
+  const shares = epsilonShares(wanted, privacy);
+  return wanted.map((want, i) => planMeasure(want, shares[i] ?? null, context));
+}
+
+/** Each measure's part of the query's epsilon; null where nothing is noised. */
+function epsilonShares(
+  wanted: readonly Wanted[],
+  { differential, selection }: PlanPrivacy,
+): readonly (Rational | null)[] {
+  if (differential === null) return wanted.map(() => null);
+  const nameOf = ({ histogram }: Wanted, i: number): string =>
+    histogram === null ? `measure ${i}` : `histogram ${histogram}`;
+  const weights = new Map<string, Rational>();
+  wanted.forEach((want, i) => {
+    if (want.released || (i === 0 && selection !== 'exact_k')) {
+      weights.set(nameOf(want, i), want.weight);
+    }
+  });
+  const sum = [...weights.values()].reduce(add, ZERO);
+  const epsilon = parseRational(differential.epsilon);
+  return wanted.map((want, i) => {
+    const weight = weights.get(nameOf(want, i));
+    return weight === undefined ? null : div(mul(epsilon, weight), sum);
   });
 }
 
 function planMeasure(
-  { quantity, ...release }: Wanted,
+  { quantity, released, nonNullIndex, low, histogram }: Wanted,
   epsilon: Rational | null,
   context: MeasureContext,
 ): PlannedMeasure {
@@ -142,7 +157,10 @@ function planMeasure(
     clamp: clamp === null ? null : { lower: `${clamp.lower}`, upper: `${clamp.upper}` },
     sensitivity: `${sensitivity}`,
     epsilon: epsilon === null ? null : formatRational(epsilon),
-    ...release,
+    released,
+    nonNullIndex,
+    low,
+    histogram,
   };
 }
 

@@ -316,6 +316,8 @@ export interface PlanPrivacy {
   readonly selection: 'exact_k' | 'pre_threshold' | 'noisy';
   /** k: least distinct users of a group that opens. 1 with DP off opens every non-empty group. */
   readonly minUsers: number;
+  /** noisy: the most that the chance is that one group below k opens, `num/den`; null elsewhere. */
+  readonly belowK: string | null;
   /** Null when differential privacy is off by policy. */
   readonly differential: {
     readonly mechanism: 'discrete_laplace';

@@ -1,4 +1,6 @@
 /** Quantities that a query computes per group, each once. */
+import { compare, ONE, parseDecimal, type Rational } from '../core/rational.ts';
+import type { AggregateName, Policy } from '../policy/types.ts';
 import * as T from './terms.ts';
 import type { Clamp } from './coding.ts';
 import { columnName } from './columns.ts';
@@ -31,14 +33,46 @@ export interface Wanted {
   readonly nonNullIndex: number | null;
   readonly low: { readonly measure: number; readonly bits: number } | null;
   readonly histogram: number | null;
+  /** Of epsilon; the largest of the aggregates that asked for it. */
+  readonly weight: Rational;
+}
+
+/** The weight of an aggregate under the policy. */
+export function aggregateWeight({ rules }: Policy, aggregate: AggregateName): Rational {
+  const settings = rules.differential_privacy;
+  const weights = settings === 'off' ? undefined : settings.budget_weight;
+  return parseDecimal(weights?.[aggregate] ?? '1');
 }
 
 type Draft = { -readonly [K in keyof Wanted]: Wanted[K] };
 
 /** Registers quantities so that equal ones are computed once. */
 export class Quantities {
-  readonly wanted: Draft[] = [draftOf({ kind: 'users' })];
+  readonly wanted: Draft[];
   #histograms = 0;
+  #weight = ONE;
+
+  /** @param usersWeight - of the user count, which may gate without being asked for. */
+  constructor(usersWeight: Rational = ONE) {
+    this.wanted = [{ ...draftOf({ kind: 'users' }), weight: usersWeight }];
+  }
+
+  /** What `ask` registers has at least this weight. */
+  weighed<T>(weight: Rational, ask: () => T): T {
+    const outer = this.#weight;
+    this.#weight = weight;
+    try {
+      return ask();
+    } finally {
+      this.#weight = outer;
+    }
+  }
+
+  #release(draft: Draft): void {
+    // A draft that no aggregate released yet has the weight of its first.
+    if (!draft.released || compare(this.#weight, draft.weight) > 0) draft.weight = this.#weight;
+    draft.released = true;
+  }
 
   /** Index of the quantity, added when new; once released, always released. */
   add(quantity: Quantity, released: boolean): number {
@@ -47,7 +81,7 @@ export class Quantities {
       (other) => other.histogram === null && keyOf(other.quantity) === key,
     );
     if (index < 0) index = this.wanted.push(draftOf(quantity)) - 1;
-    if (released) this.wanted[index]!.released = true;
+    if (released) this.#release(this.wanted[index]!);
     return index;
   }
 
@@ -62,11 +96,12 @@ export class Quantities {
           .map(({ quantity }) => keyOf(quantity))
           .join() === keys,
     );
-    if (first >= 0) return buckets.map((_, i) => first + i);
-    const histogram = this.#histograms++;
-    return buckets.map((quantity) => {
-      const draft = { ...draftOf(quantity), released: true, histogram };
-      return this.wanted.push(draft) - 1;
+    const histogram = first >= 0 ? null : this.#histograms++;
+    return buckets.map((quantity, i) => {
+      const index =
+        histogram === null ? first + i : this.wanted.push({ ...draftOf(quantity), histogram }) - 1;
+      this.#release(this.wanted[index]!);
+      return index;
     });
   }
 }
@@ -77,6 +112,7 @@ const draftOf = (quantity: Quantity): Draft => ({
   nonNullIndex: null,
   low: null,
   histogram: null,
+  weight: ONE,
 });
 
 function keyOf(quantity: Quantity): string {

@@ -143,6 +143,7 @@ describe('an honest run', () => {
         "session",
         "backend",
         "labels",
+        "promise",
         "columns",
         "rows",
         "groups",

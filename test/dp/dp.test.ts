@@ -3,7 +3,14 @@
 import fc from 'fast-check';
 import { readFileSync, readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { calibrate, discreteLaplace, halfWidth, noiseRecord } from '../../src/dp/index.ts';
+import {
+  calibrate,
+  discreteLaplace,
+  halfWidth,
+  noiseRecord,
+  opensGroup,
+  promiseOf,
+} from '../../src/dp/index.ts';
 import { expNegative } from '../../src/dp/exp.ts';
 import { parseDecimal, rational } from '../../src/core/rational.ts';
 
@@ -111,6 +118,59 @@ describe('calibration', () => {
     expect(calibrate(dp('1/2', '1/1000000', 1)).tau).toBe(28n);
   });
 
+  it("gives the k' of privacy.md §3 to a noisy selection, and takes no delta for it", () => {
+    const noisy = (epsilon: string, belowK: string, maxPartitions = 1) =>
+      calibrate({ ...dp(epsilon, '1/1000000', maxPartitions), selection: 'noisy', belowK });
+    // k' = k-1 + ⌈t·ln(1/(beta(1+a)))⌉, by a second computation in doubles.
+    for (const [epsilon, beta, l0] of [
+      [1, 1e-6, 1],
+      [0.5, 1e-6, 1],
+      [1, 1e-3, 3],
+      [2, 0.01, 2],
+    ] as const) {
+      const t = l0 / epsilon;
+      const m = Math.ceil(t * Math.log(1 / (beta * (1 + Math.exp(-1 / t)))));
+      const { tau, delta } = noisy(
+        epsilon === 0.5 ? '1/2' : `${epsilon}`,
+        `1/${Math.round(1 / beta)}`,
+        l0,
+      );
+      expect(tau).toBe(BigInt(m));
+      expect(delta.selection).toEqual({ num: 0n, den: 1n });
+    }
+    expect(() => noisy('1', `1/${10n ** 60n}`)).toThrow(
+      expect.objectContaining({ code: 'POLICY_OUT_OF_RANGE' }) as Error,
+    );
+  });
+
+  it('opens by the noisy count alone, by the exact one alone, or by both', () => {
+    const opened = (selection: 'exact_k' | 'pre_threshold' | 'noisy') => {
+      const rule = { ...dp('1', '1/1000000', 1), selection, belowK: '1/1000000' };
+      const c = calibrate(rule);
+      return [
+        [0n, 100n],
+        [49n, 63n],
+        [50n, 62n],
+        [50n, 63n],
+        [50n, 64n],
+        [200n, 10n],
+      ].map(([users, shown]) => opensGroup(c, users!, shown!));
+    };
+    expect(opened('exact_k')).toEqual([false, false, true, true, true, true]);
+    expect(opened('pre_threshold')).toEqual([false, false, false, false, true, false]);
+    expect(opened('noisy')).toEqual([true, true, false, true, true, false]);
+  });
+
+  it('says what each rule promises and what not', () => {
+    const words = (selection: 'exact_k' | 'pre_threshold' | 'noisy') =>
+      promiseOf({ ...dp('1', '1/1000000', 1), selection, belowK: '1/1000' }).join('\n');
+    expect(words('exact_k')).toContain('epsilon excludes which groups opened');
+    expect(words('pre_threshold')).toContain('none with fewer than 50 distinct people opens');
+    expect(words('noisy')).toContain('opens with a chance of at most 1/1000');
+    expect(words('noisy')).not.toContain('none with fewer');
+    expect(promiseOf({ ...dp('1', '1', 1), differential: null }).join()).toContain('exact');
+  });
+
   it('gives the B and the half-widths of privacy.md §1.5', () => {
     const row = (epsilon: string, sensitivity: bigint): [number, bigint] => {
       const law = discreteLaplace(parseDecimal(epsilon), sensitivity, 64);
@@ -139,6 +199,7 @@ describe('calibration', () => {
     const rule = dp('1', '1/1000000', 1);
     expect(noiseRecord(rule, calibrate(rule))).toMatchInlineSnapshot(`
       {
+        "below_k": null,
         "delta_quantisation": "7/9223372036854775808",
         "delta_selection": "96284447645831564652172629106571441051942192818356008017762703954519713/158389618318013858337482587089288839868257700522151553784275406084338507832045",
         "delta_truncation": "1/18446744073709551616",
@@ -152,6 +213,12 @@ describe('calibration', () => {
         ],
         "mechanism": "discrete_laplace",
         "min_users": 50,
+        "promise": [
+          "values: within epsilon 1, delta 1/1000000, for adding or removing one person with all of that person's rows",
+          "groups: none with fewer than 50 distinct people opens; which ones open is within epsilon 1, delta 1/1000000",
+          "not covered: declared table sizes, that the query ran, when, and whether it was aborted",
+          "against: computationally bounded parties that follow the protocol, all but one in league",
+        ],
         "selection": "pre_threshold",
         "tau": "15",
         "thresholds_digest": "6e0c3134a0c4faa8c054afd5ff919c9bd841e8e4116a743b46460bf6fde6c7f0",

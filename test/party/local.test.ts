@@ -136,6 +136,7 @@ function planOf(side: PlanSide, groups: readonly string[] = []): Plan {
     limit: null,
     privacy: {
       selection: 'exact_k',
+      belowK: null,
       minUsers: 1,
       differential: null,
       confidenceLevel: '0.95',

@@ -9,7 +9,7 @@ import {
   releasedMeasures,
 } from '../../src/sql/index.ts';
 import type { PairOperand, Plan, Side } from '../../src/sql/index.ts';
-import type { ColumnPolicy } from '../../src/policy/types.ts';
+import type { ColumnPolicy, Policy } from '../../src/policy/types.ts';
 import { DIGEST, exposures, PRIVATE, purchases, seedPolicy, wideTable } from './policies.ts';
 
 const QUERY_1 = `
@@ -137,7 +137,13 @@ describe('the seed’s queries', () => {
       orderBy: [],
       limit: null,
       offset: 0,
-      privacy: { selection: 'exact_k', differential: null, minUsers: 1, confidenceLevel: '0.95' },
+      privacy: {
+        selection: 'exact_k',
+        belowK: null,
+        differential: null,
+        minUsers: 1,
+        confidenceLevel: '0.95',
+      },
     } satisfies Plan);
   });
 
@@ -171,6 +177,7 @@ describe('the seed’s queries', () => {
     ]);
     expect(privacy).toEqual({
       selection: 'pre_threshold',
+      belowK: null,
       minUsers: 10,
       confidenceLevel: '0.95',
       differential: {
@@ -218,10 +225,10 @@ describe('the seed’s queries', () => {
     );
     expect(digests).toMatchInlineSnapshot(`
       [
-        "c7a36a103c5743b7069f2936fe8f2ac6c298c3296fb477266d1a6aa557cc2b80",
-        "95f459ccba5277e390f2ddf06f299209a9f9bfdd26ec8fd98dd28647f9d2f40c",
-        "1b3dfb72f590a518be0c40be5ff3d568ab3ae095ff16ffffe12bcde64c8562ca",
-        "20658ebf55470e546ff8c57925c0c8e5f2d2f98b77cdbe3a3cb1bda18318bb84",
+        "7ca00853c622da073300f934acc19c4779d19f9dc6035b8901d2d5193aaac665",
+        "10d451e38fe59799b31af9663ce9f49d04477592b6eb34122a5f312bf8b88df3",
+        "23ba69a877d19d5edf0559751f18fb2770d83afa4980cc3cae09d8fd17910254",
+        "6dc2c13510712bbd2160aee9bcedc33f7b92d570e8a774b39e9532ea03f8b435",
       ]
     `);
   });
@@ -304,6 +311,28 @@ describe('measures', () => {
     expect(shares('exact_k', hidden)).toEqual([null, '1/4', '1/4']);
     expect(shares('exact_k', shown)).toEqual(['1/4', '1/4']);
     expect(plan(hidden, NOISY, '0.3').measures[0]!.epsilon).toBe('1/10');
+  });
+
+  it('shares epsilon out by the weights of aggregates and columns', () => {
+    const weighted = (weights: Readonly<Record<string, string>>, column?: string): Policy => {
+      const total = { ...purchases.columns.total_spent!, ...(column && { budget_weight: column }) };
+      return seedPolicy({
+        differential: { ...PRIVATE, budget_weight: weights },
+        first: { ...purchases, columns: { ...purchases.columns, total_spent: total } },
+      });
+    };
+    const shares = (policy: Policy, sql: string): (string | null)[] =>
+      plan(`SELECT ${sql} FROM joined_data`, policy, '1').measures.map((m) => m.epsilon);
+    const both = 'COUNT(*), SUM(total_spent)';
+    // The hidden user count takes its own share first.
+    expect(shares(weighted({ SUM: '2' }), both)).toEqual(['1/4', '1/4', '1/2']);
+    expect(shares(weighted({ SUM: '2' }, '1.5'), both)).toEqual(['1/5', '1/5', '3/5']);
+    expect(shares(weighted({ COUNT_DISTINCT: '0.5' }), both)).toEqual(['1/5', '2/5', '2/5']);
+    // A quantity that two aggregates need has the larger weight of the two.
+    const shared = 'COUNT(total_spent), AVG(total_spent)';
+    expect(shares(weighted({ AVG: '2' }), shared)).toEqual(['1/5', '2/5', '2/5']);
+    expect(shares(weighted({ AVG: '0.5' }), shared)).toEqual(['2/5', '2/5', '1/5']);
+    expect(shares(weighted({}), both)).toEqual(['1/3', '1/3', '1/3']);
   });
 
   it('bounds sensitivities by the groups and rows one user can touch', () => {

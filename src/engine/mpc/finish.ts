@@ -5,6 +5,7 @@ import { bitBytes } from '../../protocols/ot/types.ts';
 import {
   addWords,
   andPublic,
+  andTree,
   discreteLaplace,
   elementsFromWord,
   publicWord,
@@ -36,14 +37,8 @@ export async function vetAnswer(
   const noised = await addNoise(s, calibration, exact, groups, totals.length);
   const noisy = await settleCarries(s, plan, noised, groups);
   const measureRows = (m: number): Int32Array => range(m * groups, groups);
-  const users = gatherWord(exact, measureRows(0));
-  let open = await atLeast(s, users, calibration.minUsers, groups);
-  if (calibration.tau !== null) {
-    // (n-(k-1))+X >= tau, with the X that is released, so the gate is post-processing of n+X.
-    const shown = gatherWord(noisy, measureRows(0));
-    const gate = await atLeast(s, shown, calibration.tau + calibration.minUsers - 1n, groups);
-    [open] = (await s.and([open], [gate], groups)) as [Wire];
-  }
+  const [users, shownUsers] = [exact, noisy].map((word) => gatherWord(word, measureRows(0)));
+  const open = await openGroups(s, calibration, users!, shownUsers!, groups);
   const released = plan.measures.flatMap((planned, m) => (planned.released ? [m] : []));
   const shown: Wire[] = [];
   for (const m of released) {
@@ -60,6 +55,22 @@ export async function vetAnswer(
   const visible = joinRows(shown, groups);
   const vetted = await selectSentinel(s, visible, cells, cellRows);
   return { open: clearPadding(open, groups), cells: elementsFromWord(vetted, cellRows) };
+}
+
+/** Which groups open; bit for bit `opensGroup` of src/dp. @param shown - the users with their noise. */
+async function openGroups(
+  s: Sharing,
+  { selection, minUsers, tau }: Calibration,
+  users: Word,
+  shown: Word,
+  groups: number,
+): Promise<Wire> {
+  const tests: Wire[] = [];
+  // `noisy` looks at the noisy count alone: an exact test beside it would cost what it tells.
+  if (selection !== 'noisy') tests.push(await atLeast(s, users, minUsers, groups));
+  // (n-(k-1))+X >= tau, with the X that is released, so the gate is post-processing of n+X.
+  if (tau !== null) tests.push(await atLeast(s, shown, tau + minUsers - 1n, groups));
+  return andTree(s, tests, groups);
 }
 
 /** Whether a shared signed total is at least a public bound. */

@@ -1,4 +1,4 @@
-import type { Calibration } from '../../dp/index.ts';
+import { opensGroup, type Calibration } from '../../dp/index.ts';
 import { bitBytes } from '../../protocols/ot/types.ts';
 import type { Plan } from '../../sql/plan.ts';
 import type { OutputShare } from '../types.ts';
@@ -23,10 +23,7 @@ export function releasePlain(
     calibration.laws[m] == null ? row : row.map((value, g) => value + draw(m, g)),
   );
   const noisy = settleCarries(plan, noised);
-  const k = calibration.minUsers;
-  const isOpen = (g: number): boolean =>
-    totals[0]![g]! >= k &&
-    (calibration.tau === null || noisy[0]![g]! - (k - 1n) >= calibration.tau);
+  const isOpen = (g: number): boolean => opensGroup(calibration, totals[0]![g]!, noisy[0]![g]!);
   const open = new Uint8Array(bitBytes(groups));
   const released = plan.measures.flatMap((m, i) => (m.released ? [i] : []));
   const cells = new Uint8Array(8 * released.length * groups);

@@ -18,9 +18,8 @@ export interface Computed {
  * same that the parties' circuit computes on shares.
  */
 export function compute(plan: Plan, tables: readonly LocalTable[], rng: Rng): Computed {
-  const { selection, minUsers, differential, confidenceLevel } = plan.privacy;
   const measures = plan.measures.map(({ epsilon, sensitivity }) => ({ epsilon, sensitivity }));
-  const rule = { selection, minUsers, differential, confidenceLevel, measures };
+  const rule = { ...plan.privacy, measures };
   const calibration = calibrate(rule);
   const totals = aggregatePlain(plan, tables);
   const { open, cells } = releasePlain(plan, calibration, totals, (measure) =>
