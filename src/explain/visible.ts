@@ -15,7 +15,8 @@ export function smallestVisible({ minUsers, tau }: Calibration): bigint {
 }
 
 /** What a measure would come to in a group of so many people with one middling row each. */
-function middling({ measure, clamp }: PlannedMeasure, people: bigint): bigint {
+function middling({ measure, clamp, groupSum }: PlannedMeasure, people: bigint): bigint {
+  if (groupSum !== null) return (people * (BigInt(groupSum.lower) + BigInt(groupSum.upper))) / 2n;
   if (measure.kind === 'centredSum') return 0n;
   if (measure.kind !== 'sum' || clamp === null) return people;
   return (people * (BigInt(clamp.lower) + BigInt(clamp.upper))) / 2n;

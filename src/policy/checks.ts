@@ -1,5 +1,5 @@
 import { ParleyError } from '../core/errors.ts';
-import { compare, mul, parseDecimal, rational, type Rational } from '../core/rational.ts';
+import { compare, mul, parseDecimal, rational, ZERO, type Rational } from '../core/rational.ts';
 import {
   CODED_MAX,
   DELTA_PER_QUERY_MIN,
@@ -43,29 +43,54 @@ function isInteger(r: Rational): boolean {
   return r.den === 1n;
 }
 
-function expectBounds(path: string, column: ColumnPolicy): void {
-  const { lower, upper, scale = 0 } = column;
-  if (lower === undefined && upper === undefined) return;
-  if (lower === undefined || upper === undefined) {
-    refuse(`${path}.${lower === undefined ? 'lower' : 'upper'}`, 'is missing beside its pair');
-  }
-  const unit = rational(10n ** BigInt(scale));
-  const coded = { lower: mul(parseDecimal(lower), unit), upper: mul(parseDecimal(upper), unit) };
-  for (const side of ['lower', 'upper'] as const) {
-    const value = coded[side];
-    if (!isInteger(value)) refuse(`${path}.${side}`, 'has more digits than the scale');
+type BoundField = 'lower' | 'upper' | 'min_sum_per_partition' | 'max_sum_per_partition';
+
+/** A pair of bounds in coded units; null when the column has neither. */
+function codedPair(
+  path: string,
+  column: ColumnPolicy,
+  low: BoundField,
+  high: BoundField,
+): readonly [Rational, Rational] | null {
+  if (column[low] === undefined && column[high] === undefined) return null;
+  const unit = rational(10n ** BigInt(column.scale ?? 0));
+  const [lower, upper] = ([low, high] as const).map((field) => {
+    const text = column[field];
+    if (text === undefined) refuse(`${path}.${field}`, 'is missing beside its pair');
+    const value = mul(parseDecimal(text), unit);
+    if (!isInteger(value)) refuse(`${path}.${field}`, 'has more digits than the scale');
     if (value.num > CODED_MAX || value.num < -CODED_MAX) {
-      refuse(`${path}.${side}`, 'is beyond the largest number a column holds');
+      refuse(`${path}.${field}`, 'is beyond the largest number a column holds');
     }
-  }
-  if (compare(coded.lower, coded.upper) > 0) refuse(`${path}.lower`, 'is above its upper bound');
+    return value;
+  });
+  if (compare(lower!, upper!) > 0) refuse(`${path}.${low}`, 'is above its upper bound');
+  return [lower!, upper!];
 }
 
-function expectColumn(path: string, column: ColumnPolicy): void {
+/** @param rows - C: most rows of one person that count in a group; null without that bound. */
+function expectBounds(path: string, column: ColumnPolicy, rows: number | null): void {
+  const values = codedPair(path, column, 'lower', 'upper');
+  const sums = codedPair(path, column, 'min_sum_per_partition', 'max_sum_per_partition');
+  if (sums === null) return;
+  if (compare(sums[0], ZERO) > 0) refuse(`${path}.min_sum_per_partition`, 'must not be above 0');
+  if (compare(sums[1], ZERO) < 0) refuse(`${path}.max_sum_per_partition`, 'must not be below 0');
+  if (values === null || rows === null) return;
+  const reach = values.map((bound) => mul(bound, rational(BigInt(rows))));
+  const beyond = 'is beyond what max_contributions_per_partition values in their bounds add up to';
+  if (compare(sums[0], ZERO) < 0 && compare(sums[0], reach[0]!) < 0) {
+    refuse(`${path}.min_sum_per_partition`, beyond);
+  }
+  if (compare(sums[1], ZERO) > 0 && compare(sums[1], reach[1]!) > 0) {
+    refuse(`${path}.max_sum_per_partition`, beyond);
+  }
+}
+
+function expectColumn(path: string, column: ColumnPolicy, rows: number | null): void {
   if (column.min !== undefined && column.max !== undefined && column.min > column.max) {
     refuse(`${path}.min`, 'is after its maximum');
   }
-  expectBounds(path, column);
+  expectBounds(path, column, rows);
   expectWeight(`${path}.budget_weight`, column.budget_weight);
   const { values = [] } = column;
   expectUnique(values.map((value, i) => [`${path}.values.${i}`, value]));
@@ -78,13 +103,13 @@ function expectColumn(path: string, column: ColumnPolicy): void {
   });
 }
 
-function expectTable(path: string, table: TablePolicy): void {
+function expectTable(path: string, table: TablePolicy, rows: number | null): void {
   expectCount(`${path}.columns`, table.columns, 0, COLUMNS_MAX);
   for (const [name, column] of Object.entries(table.columns)) {
     if (name === table.privacy_unit_column.name) {
       refuse(`${path}.columns.${name}`, 'is the privacy unit and cannot be a column too');
     }
-    expectColumn(`${path}.columns.${name}`, column);
+    expectColumn(`${path}.columns.${name}`, column, rows);
   }
 }
 
@@ -184,13 +209,15 @@ function expectSelection(rules: RulesPolicy): void {
 
 function expectTables(policy: PolicyDraft): ReadonlyMap<string, OwnedTable> {
   const tables = new Map<string, OwnedTable>();
+  const dp = policy.rules.differential_privacy;
+  const rows = dp === 'off' ? null : dp.max_contributions_per_partition;
   policy.parties.forEach((party, i) => {
     expectCount(`parties.${i}.tables`, party.tables, 1, TABLES_MAX);
     for (const [name, table] of Object.entries(party.tables)) {
       const path = `parties.${i}.tables.${name}`;
       if (tables.has(name)) refuse(path, 'is a table name another party uses');
       tables.set(name, { party: party.name, table });
-      expectTable(path, table);
+      expectTable(path, table, rows);
     }
   });
   return tables;

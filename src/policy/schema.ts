@@ -89,6 +89,8 @@ const weight = decimal(/^(0|[1-9]\d{0,3})(\.\d{1,6})?$/);
 const bounds = {
   lower: plainDecimal.exactOptional(),
   upper: plainDecimal.exactOptional(),
+  min_sum_per_partition: plainDecimal.exactOptional(),
+  max_sum_per_partition: plainDecimal.exactOptional(),
   budget_weight: weight.exactOptional(),
 };
 

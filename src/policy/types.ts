@@ -15,6 +15,12 @@ export interface ColumnPolicy {
   /** decimal, integer: clamp bounds as decimal strings; needed for SUM and AVG under DP. */
   readonly lower?: string;
   readonly upper?: string;
+  /**
+   * decimal, integer: bounds on what the rows of one person add up to in one group, for SUM of the
+   * column; no rows add up to 0, which lies between them.
+   */
+  readonly min_sum_per_partition?: string;
+  readonly max_sum_per_partition?: string;
   /** decimal, integer: weight of the column's SUM, AVG, VARIANCE and quantiles; 1 when absent. */
   readonly budget_weight?: string;
   /** text, integer: the declared domain, in declared order. Enforced at import. */

@@ -3,7 +3,7 @@ import * as T from './terms.ts';
 import { ParleyError } from '../core/errors.ts';
 import { mul, parseDecimal, type Rational } from '../core/rational.ts';
 import type { AggregateName, Policy } from '../policy/types.ts';
-import { type Clamp, clampOf } from './coding.ts';
+import { type Clamp, clampOf, groupSumOf } from './coding.ts';
 import { fragmentOf } from './condition-errors.ts';
 import { UNIT_HINT, refusal } from './hints.ts';
 import { LIMB_BITS_MAX, SUM_MAX } from './limits.ts';
@@ -201,7 +201,11 @@ export interface Argument {
   /** Under noise with every column in its bounds. */
   readonly value: Value;
   /** A plain column, clamped by the engine under noise. */
-  readonly plain: { readonly column: LocalValue; readonly clamp: Clamp | null } | null;
+  readonly plain: {
+    readonly column: LocalValue;
+    readonly clamp: Clamp | null;
+    readonly groupSum: Clamp | null;
+  } | null;
 }
 
 function numericArgument(asking: Asking, aggregate: AggregateSyntax): Argument {
@@ -218,7 +222,8 @@ function numericArgument(asking: Asking, aggregate: AggregateSyntax): Argument {
     const hint = `It takes numbers; this is ${value.type.name}.`;
     throw refusal('SQL_TYPE_MISMATCH', 'the argument is not a number', fragment, hint);
   }
-  if (isPrivate(asking) && (value.type.loose.low || value.type.loose.high)) {
+  const groupSum = groupSumIn(asking, aggregate);
+  if (isPrivate(asking) && groupSum === null && (value.type.loose.low || value.type.loose.high)) {
     const hint =
       'The policy must declare lower and upper for it, or bound it with LEAST(GREATEST(column, lower), upper).';
     throw refusal('COLUMN_UNBOUNDED', 'the column has no clamp bounds', fragment, hint);
@@ -228,7 +233,16 @@ function numericArgument(asking: Asking, aggregate: AggregateSyntax): Argument {
   }
   const column = resolveValue({ scope, clamp: false }, argument) as LocalValue;
   const { policy } = resolvePlain(scope, argument);
-  return { value, plain: { column, clamp: isPrivate(asking) ? clampOf(policy) : null } };
+  const clamp = isPrivate(asking) ? clampOf(policy) : null;
+  return { value, plain: { column, clamp, groupSum } };
+}
+
+/** Bounds on one user's sum in a group: SUM of a plain column that declares them, under noise. */
+function groupSumIn(asking: Asking, { name, argument, filter }: AggregateSyntax): Clamp | null {
+  if (!isPrivate(asking) || name !== 'SUM' || argument.kind !== 'column' || filter !== null) {
+    return null;
+  }
+  return groupSumOf(resolvePlain(asking.scope, argument).policy);
 }
 
 export const rangeOf = ({ min, max }: ValueType): Clamp => ({ lower: min, upper: max });
@@ -242,7 +256,10 @@ function sumQuantity(
 ): Quantity {
   const { scope } = asking;
   const kind = centred ? 'centredSum' : 'sum';
-  if (plain !== null) return { kind, ...plain };
+  if (plain !== null) {
+    const { column, clamp, groupSum } = plain;
+    return { kind, column, clamp, groupSum: centred ? null : groupSum };
+  }
   const clamp = isPrivate(asking) ? rangeOf(value.type) : null;
   if (value.kind === 'local' && value.table !== null) {
     expectExact(scope, value.type, span);

@@ -118,6 +118,15 @@ export interface Clamp {
   readonly upper: bigint;
 }
 
+/** Bounds on one user's sum of the column in a group, in coded units; null when it has none. */
+export function groupSumOf(column: ColumnPolicy): Clamp | null {
+  const { min_sum_per_partition: min, max_sum_per_partition: max } = column;
+  if (min === undefined || max === undefined) return null;
+  const [lower, upper] = [min, max].map((text) => scaledFloor(parseDecimal(text), scaleOf(column)));
+  expect(lower!.exact && upper!.exact, 'the policy was checked');
+  return { lower: lower!.floor, upper: upper!.floor };
+}
+
 /**
  * The declared clamp bounds of a numeric column; for an integer domain without them its extremes.
  * @returns null when the policy declares none.

@@ -155,6 +155,7 @@ function planMeasure(
   return {
     measure: measureOf(quantity, context),
     clamp: clamp === null ? null : { lower: `${clamp.lower}`, upper: `${clamp.upper}` },
+    groupSum: groupSumOf(quantity, context),
     sensitivity: `${sensitivity}`,
     epsilon: epsilon === null ? null : formatRational(epsilon),
     released,
@@ -230,7 +231,23 @@ function sensitivityOf(quantity: Quantity, { bounds }: MeasureContext): bigint {
   const { most } = bounds;
   if (most === null) return 0n;
   if (quantity.kind === 'users' || quantity.kind === 'usersIf') return BigInt(most.partitions);
-  return larger(1n, BigInt(most.rows) * valueMax(quantity));
+  const byRows = BigInt(most.rows) * valueMax(quantity);
+  const bound = groupSumMax(quantity);
+  return larger(1n, bound === null ? byRows : smaller(byRows, BigInt(most.partitions) * bound));
+}
+
+/** Largest magnitude of one user's sum in a group, where the policy bounds it; else null. */
+function groupSumMax(quantity: Quantity): bigint | null {
+  if (quantity.kind !== 'sum' || quantity.groupSum == null) return null;
+  return larger(magnitude(quantity.groupSum.lower), magnitude(quantity.groupSum.upper));
+}
+
+function groupSumOf(quantity: Quantity, { bounds }: MeasureContext): PlannedMeasure['groupSum'] {
+  if (quantity.kind !== 'sum' || quantity.groupSum == null) return null;
+  const { lower, upper } = quantity.groupSum;
+  // What a user's rows come to before the bounds, and the bounds themselves, with a sign.
+  const most = larger(BigInt(bounds.most!.rows) * valueMax(quantity), groupSumMax(quantity)!);
+  return { lower: `${lower}`, upper: `${upper}`, bits: bitsOf(most) + 1 };
 }
 
 /**
@@ -248,7 +265,8 @@ function expectNoOverflow(
   { bounds, users }: MeasureContext,
 ): void {
   const rows = bounds.most?.rows ?? bounds.slots.reduce((n, slots) => n * slots, 1);
-  const total = BigInt(users) * BigInt(rows) * valueMax(quantity);
+  const perUser = BigInt(rows) * valueMax(quantity);
+  const total = larger(perUser, BigInt(users) * (groupSumMax(quantity) ?? perUser));
   const scale = epsilon === null ? 0n : (sensitivity * epsilon.den) / epsilon.num + 1n;
   const headroom = 2n * sensitivity + TAIL_SCALES * scale;
   if (total + headroom < SUM_MAX) return;

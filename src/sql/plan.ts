@@ -153,6 +153,15 @@ export interface PlannedMeasure {
   readonly measure: Measure;
   /** Coded-unit clamp bounds of the column, decimal strings; null where no clamp applies. */
   readonly clamp: { readonly lower: string; readonly upper: string } | null;
+  /**
+   * Of a sum: bounds on what one user adds up to in one group, applied on shares, with 0 between them.
+   * `bits` is the width of that sum in two's complement, before. Null where values are bounded alone.
+   */
+  readonly groupSum: {
+    readonly lower: string;
+    readonly upper: string;
+    readonly bits: number;
+  } | null;
   readonly sensitivity: string;
   /** This measure's share of the query's epsilon, `num/den`; null when nothing is noised. */
   readonly epsilon: string | null;

@@ -16,6 +16,8 @@ export type Quantity =
       readonly kind: 'nonNull' | 'sum' | 'centredSum';
       readonly column: LocalValue;
       readonly clamp: Clamp | null;
+      /** Of a sum: bounds on what one user adds up to in a group. */
+      readonly groupSum?: Clamp | null;
     }
   | {
       readonly kind: 'terms';

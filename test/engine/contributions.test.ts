@@ -12,7 +12,7 @@ import { bare } from '../support/bare.ts';
 import type { EngineRoom } from '../support/engine.ts';
 import { calibrationOf, combine, engineRoom } from '../support/engine.ts';
 import { randomOf, randomTable } from '../support/random-table.ts';
-import { OPEN_RULES, roomPolicy } from '../support/room-policy.ts';
+import { OPEN_RULES, roomPolicy, withGroupSums } from '../support/room-policy.ts';
 import { PRIVATE } from '../sql/policies.ts';
 
 const DIGEST = 'd'.repeat(64);
@@ -202,6 +202,100 @@ describe('on shares', () => {
 
   it('has cut something in every case', () => {
     expect(cut).toBeGreaterThanOrEqual(CASES.length);
+  });
+});
+
+/** Parties, L0, C, rows per user, query: sums of the pivot's values and of the senders'. */
+const SUMS: readonly (readonly [number, number, number, number, string])[] = [
+  [2, 1, 6, 3, 'SELECT SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data'],
+  [
+    2,
+    2,
+    9,
+    3,
+    'SELECT campaign_id, SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data GROUP BY campaign_id',
+  ],
+  [
+    2,
+    2,
+    4,
+    4,
+    `SELECT category, COUNT(*) AS n, SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data
+     WHERE exposure_date < purchase_date OR clicked GROUP BY category`,
+  ],
+  [
+    2,
+    2,
+    3,
+    3,
+    `SELECT online, campaign_id, SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data
+     GROUP BY online, campaign_id`,
+  ],
+  [2, 2, 1, 3, 'SELECT campaign_id, SUM(seconds) AS t FROM joined_data GROUP BY campaign_id'],
+  [
+    3,
+    2,
+    4,
+    2,
+    `SELECT campaign_id, SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data
+     GROUP BY campaign_id`,
+  ],
+];
+
+describe('sums of one user in a group, on shares', () => {
+  const rooms = new Map<number, EngineRoom>();
+  beforeAll(async () => {
+    for (const parties of [2, 3]) rooms.set(parties, await engineRoom({ parties }));
+  });
+
+  it.each(
+    SUMS.map(
+      ([n, l0, c, rows, sql], i) => [n, l0, c, rows, sql.replaceAll(/\s+/g, ' '), i] as const,
+    ),
+  )('among %i parties, L0 = %i, C = %i, %i rows: %s', async (parties, l0, c, rows, sql, i) => {
+    const policy = withGroupSums(boundedRoom(parties, l0, c, rows), ['-0.5', '0.6']);
+    const plan = bare(planOf(policy, sql));
+    expect(plan.measures.some(({ groupSum }) => groupSum !== null)).toBe(true);
+    const free = {
+      ...plan,
+      measures: plan.measures.map((m) => ({ ...m, groupSum: null })),
+    };
+    const random = randomOf(i + 5);
+    let tables: LocalTable[];
+    let totals: ReturnType<typeof aggregatePlain>;
+    let moved: number;
+    do {
+      tables = plan.sides.map((_, side) => randomTable(policy, plan, side, random, 50));
+      totals = aggregatePlain(plan, tables);
+      const unbounded = aggregatePlain(free, tables);
+      moved = totals.filter((row, m) => String(row) !== String(unbounded[m])).length;
+    } while (moved < plan.measures.filter(({ groupSum }) => groupSum !== null).length);
+    const plain = releasePlain(plan, calibrationOf(plan), totals, () => 0n);
+    expect(combine(await rooms.get(parties)!.run(plan, tables))).toEqual(plain);
+  });
+
+  it('moves a sum to the nearer bound, whatever the rows of it', () => {
+    const policy = withGroupSums(boundedRoom(2, 1, 9, 3), ['-10', '6']);
+    const plan = bare(planOf(policy, 'SELECT SUM(total_spent) AS s FROM joined_data'));
+    const m = plan.measures.findIndex(({ groupSum }) => groupSum !== null);
+    const totalOf = (cents: readonly number[]): bigint => {
+      const one = { users: 1, ids: new Uint8Array(32), bits: [] };
+      const tables = plan.sides.map((side): LocalTable => {
+        const isOwn = side.columns.includes('total_spent');
+        const values = isOwn ? cents : [0, 0, 0].slice(0, 1);
+        const column = Float64Array.from({ length: side.slots }, (_, i) => values[i] ?? 0);
+        const valid = Uint8Array.from(column, (_, i) => (i < values.length ? 1 : 0));
+        const named = <T>(of: T): Record<string, T> =>
+          Object.fromEntries(side.columns.map((name) => [name, of]));
+        return { ...one, slots: side.slots, valid, values: named(column), present: named(valid) };
+      });
+      return aggregatePlain(plan, tables)[m]![0]!;
+    };
+    expect(
+      [[], [100], [300, 300], [300, 301], [-400, -600], [-5000, 100], [50_000, -50_000, 3]].map(
+        totalOf,
+      ),
+    ).toEqual([0n, 100n, 600n, 600n, -1000n, -1000n, 600n]);
   });
 });
 

@@ -472,6 +472,46 @@ describe('policy', () => {
       'POLICY_OUT_OF_RANGE',
       'rules.below_k_probability',
     ],
+    ...(
+      [
+        ['half of them', 'max_sum_per_partition: 5', 'min_sum_per_partition'],
+        ['crossed', 'min_sum_per_partition: 2, max_sum_per_partition: -1', 'min_sum_per_partition'],
+        [
+          'without 0, above',
+          'min_sum_per_partition: 1, max_sum_per_partition: 9',
+          'min_sum_per_partition',
+        ],
+        [
+          'without 0, below',
+          'min_sum_per_partition: -9, max_sum_per_partition: -1',
+          'max_sum_per_partition',
+        ],
+        [
+          'finer than the scale',
+          'min_sum_per_partition: 0, max_sum_per_partition: "0.005"',
+          'max_sum_per_partition',
+        ],
+        [
+          'beyond what rows add up to',
+          'min_sum_per_partition: 0, max_sum_per_partition: 2000.01',
+          'max_sum_per_partition',
+        ],
+        [
+          'below what rows add up to',
+          'min_sum_per_partition: -1, max_sum_per_partition: 9',
+          'min_sum_per_partition',
+        ],
+      ] as const
+    ).map(
+      ([what, fields, path]) =>
+        [
+          `bounds on sums ${what}`,
+          'lower: "0.00", upper: "500.00"',
+          `lower: "0.00", upper: "500.00", ${fields.replace(/: (2000\.01)/, ': "$1"')}`,
+          'POLICY_OUT_OF_RANGE',
+          `parties.0.tables.purchases.columns.total_spent.${path}`,
+        ] as const,
+    ),
     [
       'a weight of nothing',
       '    max_partitions_contributed: 1\n',

@@ -44,7 +44,7 @@ const column = (side: Side, name: string): PairOperand => ({
   scaleUp: 1,
   map: null,
 });
-const NARROW = { low: null, histogram: null };
+const NARROW = { low: null, histogram: null, groupSum: null };
 const NO_NOISE = { clamp: null, sensitivity: '0', epsilon: null };
 
 describe('the seed’s queries', () => {
@@ -225,10 +225,10 @@ describe('the seed’s queries', () => {
     );
     expect(digests).toMatchInlineSnapshot(`
       [
-        "7ca00853c622da073300f934acc19c4779d19f9dc6035b8901d2d5193aaac665",
-        "10d451e38fe59799b31af9663ce9f49d04477592b6eb34122a5f312bf8b88df3",
-        "23ba69a877d19d5edf0559751f18fb2770d83afa4980cc3cae09d8fd17910254",
-        "6dc2c13510712bbd2160aee9bcedc33f7b92d570e8a774b39e9532ea03f8b435",
+        "08d0e1bcac237d8b315e3fa9a5163b56a3c096939885942fb41c964e962812bf",
+        "50c96ad61a4a283c0a6e44714536a712c5d40df28dbcd57c58d8a98fefe1a64a",
+        "cfb715a4ea57e7283c9d8314c4644b089bf458f48fe9bff1d18306c7d2af90c5",
+        "7c1d651376eba8341c9ff70a7ff60d3ee2690ec148bf87c7ef13794b262d95fa",
       ]
     `);
   });
@@ -333,6 +333,43 @@ describe('measures', () => {
     expect(shares(weighted({ AVG: '2' }), shared)).toEqual(['1/5', '2/5', '2/5']);
     expect(shares(weighted({ AVG: '0.5' }), shared)).toEqual(['2/5', '2/5', '1/5']);
     expect(shares(weighted({}), both)).toEqual(['1/3', '1/3', '1/3']);
+  });
+
+  it('bounds a SUM by what one user adds up to in a group, where the policy says so', () => {
+    const policyWith = (bounds: Partial<ColumnPolicy>, minRows = 4): Policy => {
+      const total = { type: 'decimal', nullable: true, scale: 2, ...bounds } as const;
+      const columns = { ...purchases.columns, total_spent: total };
+      const differential = { ...PRIVATE, max_partitions_contributed: 2 };
+      return seedPolicy({
+        differential,
+        first: { ...purchases, max_rows_per_user: minRows, columns },
+      });
+    };
+    const sum = (policy: Policy) =>
+      plan('SELECT campaign_id, SUM(total_spent) FROM joined_data GROUP BY campaign_id', policy)
+        .measures[1]!;
+    const sums = { min_sum_per_partition: '-10.00', max_sum_per_partition: '300' };
+    // Values unbounded: up to 10^12 − 1 each, four rows in each of two groups.
+    expect(sum(policyWith(sums))).toMatchObject({
+      clamp: null,
+      groupSum: { lower: '-1000', upper: '30000', bits: 44 },
+      sensitivity: '60000',
+    });
+    // Both: values are held first, and the smaller of the two sensitivities counts.
+    const both = policyWith({ ...sums, lower: '0.00', upper: '100.00' });
+    expect(sum(both)).toMatchObject({ clamp: { upper: '10000' }, sensitivity: '60000' });
+    const small = policyWith({ ...sums, lower: '0.00', upper: '50.00' });
+    expect(sum(small).sensitivity).toBe('40000');
+    // What needs bounds of single values still does.
+    const only = policyWith(sums);
+    for (const asked of ['AVG(total_spent)', 'SUM(total_spent + 1)', 'SUM(total_spent * 2)']) {
+      expect(() => plan(`SELECT ${asked} FROM joined_data`, only)).toThrow(
+        expect.objectContaining({ code: 'COLUMN_UNBOUNDED' }) as Error,
+      );
+    }
+    // Without noise nobody is bounded.
+    const open = { ...only.rules, differential_privacy: 'off' } as const;
+    expect(sum({ ...only, rules: open }).groupSum).toBeNull();
   });
 
   it('bounds sensitivities by the groups and rows one user can touch', () => {

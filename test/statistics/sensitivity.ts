@@ -10,7 +10,7 @@ import { planQuery, type Plan, type PlannedMeasure, type PlanSide } from '../../
 import { PRIVATE } from '../sql/policies.ts';
 import { randomNeighbours, type Neighbours } from '../support/neighbours.ts';
 import { dice, type Dice } from '../support/random-room.ts';
-import { OPEN_RULES, roomPolicy } from '../support/room-policy.ts';
+import { OPEN_RULES, roomPolicy, withGroupSums } from '../support/room-policy.ts';
 
 /** One question under some bounds. */
 export interface Shape {
@@ -19,6 +19,8 @@ export interface Shape {
   readonly c: number;
   readonly rows: number;
   readonly sql: string;
+  /** In whole units: bounds on what one person adds up to in a group. */
+  readonly sums?: readonly [string, string];
 }
 
 const USERS = 'COUNT(DISTINCT hashed_email) AS u';
@@ -129,11 +131,33 @@ export const SHAPES: readonly Shape[] = [
      WHERE member_since < purchase_date OR clicked GROUP BY tier, campaign_id`,
   ),
   shape(3, 2, 2, 2, `SELECT category, ${USERS}, COUNT(*) AS n FROM joined_data GROUP BY category`),
+  {
+    ...shape(
+      2,
+      2,
+      4,
+      3,
+      `SELECT campaign_id, ${USERS}, SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data
+       WHERE online = clicked OR items > 2 GROUP BY campaign_id`,
+    ),
+    sums: ['-10', '60'],
+  },
+  {
+    ...shape(
+      2,
+      2,
+      3,
+      3,
+      `SELECT category, campaign_id, SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data
+       GROUP BY category, campaign_id`,
+    ),
+    sums: ['-10', '100'],
+  },
 ];
 
 const ALL = ['COUNT', 'COUNT_DISTINCT', 'SUM', 'AVG', 'VARIANCE', 'QUANTILE'] as const;
 
-export function policyOf({ parties, l0, c, rows }: Shape): Policy {
+export function policyOf({ parties, l0, c, rows, sums }: Shape): Policy {
   const differential_privacy = {
     ...PRIVATE,
     max_partitions_contributed: l0,
@@ -141,7 +165,8 @@ export function policyOf({ parties, l0, c, rows }: Shape): Policy {
   };
   const join = { oprf: 'kkrt', ot_field_bits: 4, shard_users: 64 } as const;
   const rules = { ...OPEN_RULES, allowed_aggregates: ALL, differential_privacy, join };
-  return roomPolicy(rules, rows, parties);
+  const policy = roomPolicy(rules, rows, parties);
+  return sums === undefined ? policy : withGroupSums(policy, sums);
 }
 
 const plans = new Map<Shape, { readonly policy: Policy; readonly plan: Plan }>();
@@ -373,10 +398,10 @@ function ownerFaults(plan: Plan): Fault[] {
 
 /** Faults in what a value may be. */
 function clampFaults(plan: Plan): Fault[] {
-  return plan.measures.flatMap(({ clamp, measure }, m): Fault[] => {
+  return plan.measures.flatMap(({ clamp, measure, groupSum }, m): Fault[] => {
     if (clamp === null || (measure.kind !== 'sum' && measure.kind !== 'centredSum')) return [];
     // What an owner computes is clamped in its terms: the clamp of the sum has nothing left to do.
-    if (measure.column.startsWith('=')) return [];
+    if (measure.column.startsWith('=') || groupSum !== null) return [];
     const edit =
       (to: PlannedMeasure['clamp']) =>
       (planned: Plan): Plan => ({
@@ -391,6 +416,26 @@ function clampFaults(plan: Plan): Fault[] {
           measure.kind === 'sum' ? edit(null) : edit({ ...clamp, upper: `${2n * BigInt(upper)}` }),
       },
       { name: `measure ${m} is clamped a unit too high`, runs: edit({ ...clamp, upper }) },
+    ];
+  });
+}
+
+/** Faults in what a person may add up to in a group. */
+function sumFaults(plan: Plan): Fault[] {
+  return plan.measures.flatMap(({ groupSum }, m): Fault[] => {
+    if (groupSum === null) return [];
+    const edit =
+      (to: PlannedMeasure['groupSum']) =>
+      (planned: Plan): Plan => ({
+        ...planned,
+        measures: planned.measures.map((one, i) => (i === m ? { ...one, groupSum: to } : one)),
+      });
+    const more = `${BigInt(groupSum.upper) + 1n}`;
+    const low = `-${more}`;
+    return [
+      { name: `sums of measure ${m} are not bounded`, runs: edit(null) },
+      { name: `sums of measure ${m} go a unit too high`, runs: edit({ ...groupSum, upper: more }) },
+      { name: `sums of measure ${m} go too low`, runs: edit({ ...groupSum, lower: low }) },
     ];
   });
 }
@@ -418,7 +463,8 @@ function claimFaults(plan: Plan): Fault[] {
 /** Every planted fault of a shape. */
 export function faultsOf(shape: Shape): readonly Fault[] {
   const { plan } = planOf(shape);
-  return [...ruleFaults(plan), ...ownerFaults(plan), ...clampFaults(plan), ...claimFaults(plan)];
+  const rules = [...ruleFaults(plan), ...ownerFaults(plan)];
+  return [...rules, ...clampFaults(plan), ...sumFaults(plan), ...claimFaults(plan)];
 }
 
 /** LOCAL. Pairs after which a fault counts as missed. */

@@ -118,6 +118,33 @@ export function roomPolicy(rules: RulesPolicy = OPEN_RULES, rowsPerUser = 4, par
   };
 }
 
+/**
+ * The room with bounds on what one user adds up to in a group, for two columns: one beside the bounds
+ * of single values, one in their place.
+ */
+export function withGroupSums(policy: Policy, [min, max]: readonly [string, string]): Policy {
+  const bound = { min_sum_per_partition: min, max_sum_per_partition: max };
+  const edits: Readonly<Record<string, (column: ColumnPolicy) => ColumnPolicy>> = {
+    total_spent: (column) => ({ ...column, ...bound }),
+    seconds: ({ type, nullable, scale = 0 }) => ({ type, nullable, scale, ...bound }),
+  };
+  const parties = policy.parties.map((party) => ({
+    ...party,
+    tables: Object.fromEntries(
+      Object.entries(party.tables).map(([name, table]) => [
+        name,
+        {
+          ...table,
+          columns: Object.fromEntries(
+            Object.entries(table.columns).map(([of, c]) => [of, edits[of]?.(c) ?? c]),
+          ),
+        },
+      ]),
+    ),
+  }));
+  return { ...policy, parties };
+}
+
 /** The room with another number of campaigns. */
 export function withCampaigns(policy: Policy, campaigns: number): Policy {
   const values = Array.from({ length: campaigns }, (_, c) => `c${c}`);

@@ -17,6 +17,7 @@ import type { JoinedInputs } from './predicate.ts';
 import { senderWires } from './predicate.ts';
 import { combinations, combinedRows, part, slotOf, tile } from './rows.ts';
 import { slotGroups } from './same-group.ts';
+import { boundUserSums } from './user-sums.ts';
 
 /**
  * Sums every measure per group on shares.
@@ -129,14 +130,16 @@ async function measureRows(
   });
   const perMeasure: RingVector[] = [];
   let counted = 0;
-  for (const [m, { measure }] of plan.measures.entries()) {
+  for (const [m, { measure, groupSum }] of plan.measures.entries()) {
     if (measure.kind === 'users' || measure.kind === 'usersIf') {
       const own = measure.kind === 'users' ? bits : guarded[counted++]!;
       const users = await firstOfGroup(s, inputs, own, pivotGroups);
       const userRows = pivotGroups === 1 ? shape.padded : shape.padded * shape.slots[0]!;
       perMeasure.push(await bitToRing(s, users, userRows));
     } else {
-      perMeasure.push(sumOverSenders(sums[m] ?? new Uint8Array(8 * rows), inputs));
+      const summed = sumOverSenders(sums[m] ?? new Uint8Array(8 * rows), inputs);
+      const bounded = groupSum && boundUserSums(s, inputs, groupSum, summed, pivotGroups);
+      perMeasure.push((await bounded) ?? summed);
     }
   }
   return perMeasure;

@@ -46,16 +46,28 @@ export function aggregatePlain(
   const bounded = bounder(plan, keep, (at) => groupAt(groups.map((own, side) => own[at[side]!]!)));
   for (const users of matches(plan, locals)) {
     const seen = plan.measures.map(() => new Set<number>());
+    const sums = plan.measures.map(() => new Map<number, bigint>());
     for (const { at, group } of bounded(combinations(tables, users).filter(qualifies))) {
       plan.measures.forEach(({ measure }, m) => {
         const added = adders[m]!(at);
-        if (measure.kind !== 'users' && measure.kind !== 'usersIf') totals[m]![group]! += added;
-        else if (added === 1n) seen[m]!.add(group);
+        if (measure.kind !== 'users' && measure.kind !== 'usersIf') {
+          sums[m]!.set(group, (sums[m]!.get(group) ?? 0n) + added);
+        } else if (added === 1n) seen[m]!.add(group);
       });
     }
+    sums.forEach((own, m) => {
+      const { groupSum } = plan.measures[m]!;
+      own.forEach((sum, g) => (totals[m]![g]! += groupSum === null ? sum : held(sum, groupSum)));
+    });
     seen.forEach((own, m) => own.forEach((g) => (totals[m]![g]! += 1n)));
   }
   return totals;
+}
+
+/** One user's sum in a group, moved to the nearer bound. */
+function held(sum: bigint, bounds: NonNullable<PlannedMeasure['groupSum']>): bigint {
+  const [lower, upper] = [BigInt(bounds.lower), BigInt(bounds.upper)];
+  return sum < lower ? lower : sum > upper ? upper : sum;
 }
 
 /** What a row adds to a measure; 1 for a user that counts. */

@@ -54,10 +54,12 @@ async function mergePrefixes(
 
 /**
  * Additive shares in Z_2^64 to XOR shares (A2B): each party's share is its private input to an
- * adder. Two parties: 373 ANDs, 7 rounds; each further one 63 ANDs and a round more.
+ * adder. Two parties: 373 ANDs, 7 rounds; each further one 63 ANDs and a round more. With fewer
+ * bits, the value modulo 2^bits for about bits/64 of that: all of it where it is known to fit.
  */
-export function ringToWord(ctx: Sharing, ring: RingVector, rows: number): Promise<Word> {
-  return addAll(ctx, privateAddends(ctx, ring, rows), rows);
+export function ringToWord(ctx: Sharing, ring: RingVector, rows: number, bits = 64): Promise<Word> {
+  const addends = privateAddends(ctx, ring, rows).map((word) => word.slice(0, bits));
+  return addAll(ctx, addends, rows);
 }
 
 /**
@@ -80,8 +82,8 @@ async function addAll(ctx: Sharing, addends: readonly Word[], rows: number): Pro
   while (rest.length > 2) {
     const [x, y, w, ...others] = rest as readonly [Word, Word, Word, ...Word[]];
     const [xw, yw] = [xorWord(x, w), xorWord(y, w)];
-    // majority(x, y, w) = ((x ⊕ w) ∧ (y ⊕ w)) ⊕ w; the carry out of bit 63 is dropped.
-    const kept = await ctx.and(xw.slice(0, 63), yw.slice(0, 63), rows);
+    // majority(x, y, w) = ((x ⊕ w) ∧ (y ⊕ w)) ⊕ w; the carry out of the top is dropped.
+    const kept = await ctx.and(xw.slice(0, -1), yw.slice(0, -1), rows);
     const carry = [zeroWire(rows), ...kept.map((wire, i) => xorWire(wire, w[i]!))];
     rest = [xorWord(xw, y), carry, ...others];
   }
