@@ -135,9 +135,9 @@ export const SHAPES: readonly Shape[] = [
     ...shape(
       2,
       2,
-      4,
+      2,
       3,
-      `SELECT campaign_id, ${USERS}, SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data
+      `SELECT campaign_id, COUNT(*) AS n, SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data
        WHERE online = clicked OR items > 2 GROUP BY campaign_id`,
     ),
     sums: ['-10', '60'],
@@ -148,7 +148,7 @@ export const SHAPES: readonly Shape[] = [
       2,
       3,
       3,
-      `SELECT category, campaign_id, SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data
+      `SELECT category, campaign_id, COUNT(*) AS n, SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data
        GROUP BY category, campaign_id`,
     ),
     sums: ['-10', '100'],

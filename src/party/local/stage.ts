@@ -129,6 +129,13 @@ async function readUsers(
     units.push(packed);
   });
   const all = concat(units);
+  // One person is one user, however often a party repeats a key: bounds are per user.
+  for (let at = UNIT_BYTES; at < all.length; at += UNIT_BYTES) {
+    if (Buffer.compare(all.subarray(at - UNIT_BYTES, at), all.subarray(at, at + UNIT_BYTES)) < 0) {
+      continue;
+    }
+    throw new ParleyError('STORAGE_FAILED', 'the store holds a user twice or out of order');
+  }
   return { count: all.length / UNIT_BYTES, units: all };
 }
 
