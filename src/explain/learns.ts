@@ -40,7 +40,8 @@ export function whoLearns(plan: Plan, smallest: bigint): readonly Learns[] {
     ? 'which groups are empty'
     : privacy.belowK === null
       ? `which groups stay closed; those below ${privacy.minUsers} people always do`
-      : `which groups stay closed; one below ${privacy.minUsers} people opens with a chance of at most ${privacy.belowK}`;
+      : `which groups stay closed; one below ${privacy.minUsers} people opens ` +
+        `with a chance of at most ${privacy.belowK}`;
   return [
     ...parties,
     {

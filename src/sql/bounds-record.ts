@@ -5,6 +5,12 @@ export interface BoundsRecord {
   /** L0 and C of the policy; null when differential privacy is off. */
   readonly max_partitions: number | null;
   readonly max_contributions: number | null;
+  /** Where they are applied: what is cut on shares, null where the sides' bounds leave nothing. */
+  readonly joined: {
+    readonly rule: 'joined' | 'split';
+    readonly max_partitions: number | null;
+    readonly max_contributions: number | null;
+  } | null;
   /** Declared sizes, by which every party pads what it brings. */
   readonly sides: readonly {
     readonly party: string;
@@ -14,14 +20,21 @@ export interface BoundsRecord {
   }[];
   /** Per measure of the plan: bounds of each value in coded units; null where none applies. */
   readonly clamps: readonly ({ readonly lower: string; readonly upper: string } | null)[];
+  /** Per measure of the plan: bounds of one user's sum in a group; null where none applies. */
+  readonly group_sums: readonly ({ readonly lower: string; readonly upper: string } | null)[];
 }
 
 /** The bounds of a plan; derived by parties, analyst and auditor alike. */
-export function boundsRecord({ sides, measures, privacy }: Plan): BoundsRecord {
+export function boundsRecord({ sides, measures, privacy, contributions }: Plan): BoundsRecord {
   const { differential } = privacy;
   return {
     max_partitions: differential?.maxPartitions ?? null,
     max_contributions: differential?.maxContributions ?? null,
+    joined: contributions && {
+      rule: contributions.rule,
+      max_partitions: contributions.partitions,
+      max_contributions: contributions.rowsPerPartition,
+    },
     sides: sides.map(({ party, table, joined, capacity, slots }) => ({
       party,
       tables: [table, ...joined],
@@ -29,5 +42,8 @@ export function boundsRecord({ sides, measures, privacy }: Plan): BoundsRecord {
       rows_per_user: slots,
     })),
     clamps: measures.map(({ clamp }) => clamp),
+    group_sums: measures.map(
+      ({ groupSum }) => groupSum && { lower: groupSum.lower, upper: groupSum.upper },
+    ),
   };
 }

@@ -110,16 +110,16 @@ function coreOfSide(side: PlanSide, which: Side, sides: readonly PlanSide[]): un
 }
 
 type MeasureFields =
-  | ('measure' | 'clamp' | 'sensitivity' | 'epsilon' | 'released')
+  | ('measure' | 'clamp' | 'groupSum' | 'sensitivity' | 'epsilon' | 'released')
   | ('nonNullIndex' | 'low' | 'histogram');
 const MEASURES_DECIDED: Decided<PlannedMeasure, MeasureFields> = true;
 
 /** Each measure with what it refers to, as text; the first one gates. */
 function measureTexts({ measures, sides }: Plan): readonly string[] {
   expect(MEASURES_DECIDED, 'every field of a measure is in the core or left out on purpose');
-  const bases = measures.map(({ measure, clamp, sensitivity, epsilon, released }) => ({
+  const bases = measures.map(({ measure, clamp, groupSum, sensitivity, epsilon, released }) => ({
     measure: resolved(measure, sides, null),
-    ...{ clamp, sensitivity, epsilon, released },
+    ...{ clamp, groupSum, sensitivity, epsilon, released },
   }));
   const memberTexts = (histogram: number): unknown[] =>
     sorted(bases.filter((_, i) => measures[i]!.histogram === histogram));
@@ -139,15 +139,16 @@ const keyTexts = ({ groups, sides }: Plan): readonly string[] =>
 
 type PlanFields =
   | ('version' | 'room' | 'policyDigest' | 'sides' | 'join' | 'pair' | 'groups' | 'measures')
-  | ('output' | 'hidden' | 'having' | 'orderBy' | 'limit' | 'offset' | 'privacy');
+  | ('output' | 'hidden' | 'having' | 'orderBy' | 'limit' | 'offset' | 'privacy')
+  | 'contributions';
 const PLANS_DECIDED: Decided<Plan, PlanFields> = true;
 
 /** SHA-256 of the plan's core, lower-case hex. */
 export function coreDigest(plan: Plan): string {
   expect(PLANS_DECIDED, 'every field of a plan is in the core or left out on purpose');
-  const { version, room, policyDigest, sides, join, pair, privacy } = plan;
+  const { version, room, policyDigest, sides, join, pair, privacy, contributions } = plan;
   return digestOf('parley/plan-core/v1', {
-    ...{ version, room, policyDigest, join, privacy },
+    ...{ version, room, policyDigest, join, privacy, contributions },
     sides: sides.map((side, which) => coreOfSide(side, which, sides)),
     pair: resolved(pair, sides, null),
     groups: [...keyTexts(plan)].sort(),

@@ -137,6 +137,7 @@ describe('an honest run', () => {
     expect(Object.keys(document)).toMatchInlineSnapshot(`
       [
         "query_id",
+        "replay_of",
         "room",
         "policy_digest",
         "plan_digest",
