@@ -1,9 +1,6 @@
 import { z } from 'zod';
-import {
-  signedAuthorisationSchema,
-  signedGoSchema,
-  signedSubmissionSchema,
-} from '../../records/index.ts';
+import { signedAuthorisationSchema } from '../../records/enclave.ts';
+import { signedGoSchema, signedSubmissionSchema } from '../../records/schemas.ts';
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const name = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);

@@ -9,23 +9,24 @@ import {
   type KeyPair,
 } from '../../policy/index.ts';
 import type { Policy } from '../../policy/types.ts';
+// By file, not by the room's face: what is imported is measured and trusted.
+import { openingOf, shareCommitment } from '../../records/commitment.ts';
 import {
-  datasetsOfGos,
   ENCLAVE_NAME,
   expectAuthorised,
-  openingOf,
-  sealShare,
-  sessionOf,
-  shareCommitment,
-  shareDigest,
   signEnvelope,
-  submissionDigest,
-  TEE_SUITE,
-  verifySubmission,
   type EnclaveGreeting,
   type EnclaveOutcome,
   type TeeEnvelope,
-} from '../../records/index.ts';
+} from '../../records/enclave.ts';
+import {
+  datasetsOfGos,
+  sessionOf,
+  submissionDigest,
+  verifySubmission,
+} from '../../records/records.ts';
+import { sealShare, shareDigest } from '../../records/seal.ts';
+import { TEE_SUITE } from '../../records/suite.ts';
 import { planDigest, planQuery, tablesOfSides, type Plan } from '../../sql/index.ts';
 import type { LocalTable } from '../../engine/types.ts';
 import type { AnyAttester } from '../attest/index.ts';
