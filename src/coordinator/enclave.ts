@@ -21,24 +21,24 @@ import { TERMINAL, type Query } from './query.ts';
 
 /** One enclave, for one run: the four calls. What it says is believed by nobody unverified. */
 export interface EnclaveCalls {
-  hello(call: {
+  readonly hello: (call: {
     readonly nonces: Readonly<Record<string, string>>;
     readonly policy_digest: string;
     readonly plan_digest: string;
     readonly session: string;
-  }): Promise<EnclaveGreeting>;
-  loadPolicy(packet: unknown): Promise<void>;
-  putInput(
+  }) => Promise<EnclaveGreeting>;
+  readonly loadPolicy: (packet: unknown) => Promise<void>;
+  readonly putInput: (
     call: { readonly party: string; readonly enc: string },
     bytes: number,
     chunks: AsyncIterable<Uint8Array>,
-  ): Promise<void>;
-  run(call: {
+  ) => Promise<void>;
+  readonly run: (call: {
     readonly submission: SignedSubmission;
     readonly gos: readonly SignedGo[];
     readonly authorisations: readonly Signed<TeeAuthorisation>[];
-  }): Promise<EnclaveOutcome>;
-  close(): void;
+  }) => Promise<EnclaveOutcome>;
+  readonly close: () => void;
 }
 
 /** Where enclaves come from. The coordinator itself knows nothing of keys, evidence or sealing. */
@@ -73,7 +73,7 @@ interface Run {
   readonly sides: readonly PlanSide[];
   readonly consents: Map<string, Consent>;
   /** Settles when every party has consented, or when the query ends. */
-  readonly allConsented: Deferred<void>;
+  readonly allConsented: Deferred<null>;
   sink: InputSink | null;
 }
 
@@ -148,7 +148,7 @@ export class EnclaveDesk {
       throw new ParleyError('GO_INVALID', 'a party sent an authorisation out of turn', { party });
     }
     run.consents.set(party, { enc: report.enc, authorisation });
-    if (run.consents.size === query.parties.length) run.allConsented.resolve();
+    if (run.consents.size === query.parties.length) run.allConsented.resolve(null);
   }
 
   /** The query has ended, however: so has its enclave. */

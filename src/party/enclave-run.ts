@@ -50,8 +50,8 @@ export class EnclaveSession {
   readonly #context: PartyContext;
   readonly #stop = new AbortController();
   readonly #greeting = deferred<EnclaveGreeting>();
-  readonly #fed = deferred<void>();
-  readonly #committed = deferred<void>();
+  readonly #fed = deferred<null>();
+  readonly #committed = deferred<null>();
   #state: EnclaveState = 'vetted';
   #go: SignedGo | null = null;
   #session = '';
@@ -114,7 +114,7 @@ export class EnclaveSession {
   /** The coordinator asks for the input. @throws ParleyError FRAME_MALFORMED before the consent. */
   feed(): void {
     if (this.#state !== 'consented') throw outOfOrder();
-    this.#fed.resolve();
+    this.#fed.resolve(null);
   }
 
   /**
@@ -132,7 +132,7 @@ export class EnclaveSession {
     });
     this.#context.ledger.commit(submission.query_id, share_digest);
     this.#state = 'answered';
-    this.#committed.resolve();
+    this.#committed.resolve(null);
   }
 
   /** Stops it for good. The charge stays. */

@@ -243,8 +243,7 @@ const execution = z
       .min(1)
       .max(2)
       .default(['mpc'])
-      .refine((list) => new Set(list).size === list.length, 'names a backend twice')
-      .refine((list) => list.includes('mpc'), 'is not supported by this version without mpc'),
+      .refine((list) => new Set(list).size === list.length, 'names a backend twice'),
     tee: z.union([z.literal(null), teeSchema]).default(null),
     links: choice(['relay', 'direct']).default('relay'),
   })

@@ -157,7 +157,7 @@ describe('an enclave that dies in the middle of its run', () => {
       connect: async () => {
         const calls = enclaveConnection(await connectEnclave(socket));
         const run: EnclaveCalls['run'] = (call) => {
-          const answer = calls.run(call as Parameters<typeof calls.run>[0]);
+          const answer = calls.run(call);
           process.kill(pids.at(-1)!, 'SIGKILL');
           return answer;
         };
@@ -182,6 +182,24 @@ describe('an enclave that dies in the middle of its run', () => {
       rmSync(folder, { recursive: true });
     }
   });
+});
+
+it('a room of enclaves alone asks one unless told otherwise, and runs nothing on shares', async () => {
+  const policy = withEnclave(roomPolicy(KKRT, 1));
+  const execution = { ...policy.execution, backends: ['tee'] } as const;
+  const rows = randomRows(dice(6), 10, 1, true);
+  const room = await liveRoom({ ...policy, execution }, rows, undefined, false, {
+    enclaveHost: testHost(),
+  });
+  try {
+    expect((await room.client.answer(TWO[1]!)).backend).toBe('tee');
+    const onShares = room.client.answer(TWO[1]!, { backend: 'mpc' });
+    await expect(onShares).rejects.toMatchObject({ code: 'BACKEND_NOT_ALLOWED' });
+    const ahead = room.client.prepare(TWO[1]!);
+    await expect(ahead).rejects.toMatchObject({ code: 'BACKEND_NOT_ALLOWED' });
+  } finally {
+    await room.close();
+  }
 });
 
 describe('refused before anybody pays', () => {

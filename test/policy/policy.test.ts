@@ -548,11 +548,11 @@ describe('policy', () => {
       'execution.backends.0',
     ],
     [
-      'an enclave alone, not yet',
+      'an enclave alone, without reference values',
       'rules:',
       'execution: { backends: [tee] }\nrules:',
       'POLICY_OUT_OF_RANGE',
-      'execution.backends',
+      'execution.tee',
     ],
     [
       'an enclave without reference values',
