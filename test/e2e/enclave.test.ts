@@ -184,6 +184,45 @@ describe('an enclave that dies in the middle of its run', () => {
   });
 });
 
+it('an input of many frames, taken slowly, arrives whole: the sender is held back and goes on', async () => {
+  const rows = randomRows(dice(8), 40, 2, true);
+  const sizes = (maxUsers: number) => {
+    const policy = withEnclave(roomPolicy(KKRT, 2));
+    const parties = policy.parties.map((party) => ({
+      ...party,
+      tables: Object.fromEntries(
+        Object.entries(party.tables).map(([name, t]) => [name, { ...t, max_users: maxUsers }]),
+      ),
+    }));
+    return { ...policy, parties };
+  };
+  const answers: unknown[] = [];
+  let chunks = 0;
+  for (const maxUsers of [64, 150_000]) {
+    const host = testHost();
+    host.mischief = ({ putInput }) => ({
+      putInput: (call, bytes, input) => putInput(call, bytes, slowly(input)),
+    });
+    const slowly = async function* (input: AsyncIterable<Uint8Array>) {
+      for await (const chunk of input) {
+        // Slower than frames come in, so that more than 1 MiB waits and the socket is paused.
+        await new Promise((go) => setTimeout(go, 10));
+        chunks += 1;
+        yield chunk;
+      }
+    };
+    const room = await liveRoom(sizes(maxUsers), rows, undefined, false, { enclaveHost: host });
+    try {
+      answers.push((await room.client.answer(TWO[0]!, { backend: 'tee' })).rows);
+    } finally {
+      await room.close();
+    }
+  }
+  expect(answers[1]).toEqual(answers[0]);
+  // Two parties: one frame each, then 150,000 users at some 50 bytes each in frames of 256 KiB.
+  expect(chunks).toBeGreaterThan(50);
+});
+
 it('a room of enclaves alone asks one unless told otherwise, and runs nothing on shares', async () => {
   const policy = withEnclave(roomPolicy(KKRT, 1));
   const execution = { ...policy.execution, backends: ['tee'] } as const;

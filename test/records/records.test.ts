@@ -114,7 +114,8 @@ describe('submission', () => {
     ['another policy', { policy_digest: other.digest }, 'POLICY_MISMATCH'],
     ['another room', { room: 'elsewhere' }, 'POLICY_MISMATCH'],
     ['an unknown analyst', { analyst: 'eve' }, 'ANALYST_UNKNOWN'],
-  ])('is refused for %s', (_, change, code) => {
+    ['a backend that the policy does not list', { backend: 'tee' }, 'BACKEND_NOT_ALLOWED'],
+  ] as const)('is refused for %s', (_, change, code) => {
     const signed = signSubmission({ ...submission, ...change }, room.ana.signing.privateKey);
     expect(() => verifySubmission(signed, room.policy)).toThrow(expect.objectContaining({ code }));
   });
