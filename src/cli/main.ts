@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { approveCommand } from './approve.ts';
+import { auditCommand } from './audit.ts';
 import { coordinatorCommand } from './coordinator.ts';
 import { dataCommand } from './data.ts';
 import { demoCommand } from './demo.ts';
@@ -40,6 +41,7 @@ const program = new Command('parley')
   .addCommand(explainCommand())
   .addCommand(templateCommand())
   .addCommand(approveCommand())
+  .addCommand(auditCommand())
   .addHelpText(
     'after',
     '\nExit codes: 0 answered, 2 refused (policy or SQL), 3 failed (a fault), 64 wrong usage.\n' +

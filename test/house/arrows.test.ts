@@ -25,8 +25,9 @@ const ARROWS: Record<string, readonly string[]> = {
   party: ['engine', 'dp', 'sql', 'policy', 'records', 'templates', 'transport', 'tee-adapter'],
   client: ['dp', 'sql', 'policy', 'records', 'tee-adapter'],
   explain: ['engine', 'client', 'dp', 'sql', 'policy', 'records'],
+  audit: ['party', 'engine', 'client', 'dp', 'sql', 'policy'],
   cli: [
-    ...['party', 'coordinator', 'client', 'explain', 'templates', 'tee-adapter'],
+    ...['party', 'coordinator', 'client', 'explain', 'audit', 'templates', 'tee-adapter'],
     ...['records', 'policy', 'sql', 'dp', 'transport'],
   ],
 };
