@@ -1,6 +1,7 @@
 import { ParleyError } from '../core/errors.ts';
 import { compare, parseDecimal, rational, type Rational } from '../core/rational.ts';
 import { EPSILON_PER_QUERY_MAX } from '../policy/limits.ts';
+import { openEngine } from './engine.ts';
 import { gameOf, type GameName } from './games.ts';
 import { play } from './play.ts';
 import type { AuditReport } from './report.ts';
@@ -45,18 +46,23 @@ function expectOptions({ trials, epsilon }: AuditOptions): void {
 export async function runAudit(options: AuditOptions): Promise<AuditReport> {
   expectOptions(options);
   const { games, trials, epsilon, onOutcome } = options;
+  const engine = await openEngine();
   const outcomes = async (each: { trials: number; epsilon: string | null }): Promise<Outcome[]> => {
     const done: Outcome[] = [];
     for (const name of games) {
-      const outcome = await play(gameOf(name), each);
+      const outcome = await play(gameOf(name), { ...each, engine });
       onOutcome?.(outcome);
       done.push(outcome);
     }
     return done;
   };
-  return {
-    epsilon,
-    private: await outcomes({ trials, epsilon }),
-    exact: await outcomes({ trials: Math.min(trials, TEETH_TRIALS), epsilon: null }),
-  };
+  try {
+    return {
+      epsilon,
+      private: await outcomes({ trials, epsilon }),
+      exact: await outcomes({ trials: Math.min(trials, TEETH_TRIALS), epsilon: null }),
+    };
+  } finally {
+    engine.close();
+  }
 }

@@ -13,6 +13,8 @@ export interface Engine {
 }
 
 const SESSION_BYTES = 32;
+/** LOCAL. SoftSpoken's k, the default of a policy. */
+const OT_FIELD_BITS = 4;
 const SIDES = [0, 1] as const;
 
 const xor = (a: Uint8Array, b: Uint8Array): Uint8Array => a.map((byte, i) => byte ^ b[i]!);
@@ -23,12 +25,18 @@ const other = (side: 0 | 1): 0 | 1 => (side === 0 ? 1 : 0);
  * instead of a network: joins, gates, noise and threshold are made as in a real run.
  * @throws ParleyError of the protocols.
  */
-export async function openEngine(k: 2 | 4): Promise<Engine> {
+export async function openEngine(): Promise<Engine> {
   const link = localLink('audit');
   const sessionId = systemRng(SESSION_BYTES);
   const seeds = await Promise.all(
     SIDES.map((party) =>
-      setUpOts({ channel: link.ends[party].sub('base'), party, k, sessionId, rng: systemRng }),
+      setUpOts({
+        channel: link.ends[party].sub('base'),
+        party,
+        k: OT_FIELD_BITS,
+        sessionId,
+        rng: systemRng,
+      }),
     ),
   );
   /** By side: null at a party's own, as the engine takes them. */

@@ -123,8 +123,8 @@ export function sqlOf({ columns, where }: Game['questions'][number]): string {
   return `SELECT g, ${columns} FROM joined${condition} GROUP BY g`;
 }
 
-/** LOCAL. Scales of the noise that an open group is kept away from its threshold: e^-8. */
-const SCALES = 8;
+/** LOCAL. Scales of the noise that an open group is kept away from its threshold: closed once in 300. */
+const SCALES = 5;
 
 /** People to plant in a group so that the game is at its most telling. */
 export function plantedIn(

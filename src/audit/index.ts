@@ -2,6 +2,8 @@
 export { runAudit } from './audit.ts';
 export type { AuditOptions } from './audit.ts';
 export { clopperPearson } from './binomial.ts';
+export { openEngine } from './engine.ts';
+export type { Engine } from './engine.ts';
 export { GAMES, gameOf } from './games.ts';
 export type { Game, GameName } from './games.ts';
 export { play } from './play.ts';

@@ -13,15 +13,17 @@ import { systemRng } from '../core/rng.ts';
 import { calibrate, type Calibration } from '../dp/index.ts';
 import { decimalOf } from '../policy/schema.ts';
 import type { Plan } from '../sql/plan.ts';
+import type { Engine } from './engine.ts';
 import { plantedIn, sqlOf, type Game } from './games.ts';
 import { evidenceOf, predictedEvidence, strongest, successOf } from './guess.ts';
-import { openRoom, type Asked, type AuditRoom, type RoomData, type Seen } from './room.ts';
+import { makeRoom, type Asked, type AuditRoom, type RoomData, type Seen } from './room.ts';
 import { judge, type Outcome, type Trial } from './verdict.ts';
 
 /** Turns a plan into the one that runs; what the attacker and the claim go by stays the original. */
 export type Sabotage = (plan: Plan) => Plan;
 
 export interface PlayOptions {
+  readonly engine: Engine;
   readonly trials: number;
   /** The game's whole epsilon, a decimal; null plays against `exact_k` with noise off. */
   readonly epsilon: string | null;
@@ -69,21 +71,21 @@ interface Setting {
 }
 
 /** Plans once for what the threshold will be, then opens a room of the size that the game needs. */
-async function prepare(game: Game, { trials, epsilon }: PlayOptions): Promise<Setting> {
+function prepare(game: Game, { engine, trials, epsilon }: PlayOptions): Setting {
   const asked = questionsOf(game, epsilon);
   const rules = {
     minUsers: MIN_USERS,
     differential: epsilon === null ? null : { epsilon, delta: DELTA },
     rowsPerUser: game.rowsPerUser,
   };
-  const sketch = await openRoom({ ...rules, groups: 1, usersMax: MIN_USERS });
+  const sketch = makeRoom({ ...rules, groups: 1, usersMax: MIN_USERS }, engine);
   const planted = plantedIn(game, calibrationOf(sketch.planOf(asked[0]!)));
   sketch.close();
   const people = planted + SPREAD + 1 + game.decoys.length;
   const fit = Math.max(1, Math.floor(PEOPLE_MAX / people));
   const runs = Math.ceil(trials / Math.min(fit, GROUPS_MAX));
   const groups = Math.ceil(trials / runs);
-  const room = await openRoom({ ...rules, groups, usersMax: groups * people });
+  const room = makeRoom({ ...rules, groups, usersMax: groups * people }, engine);
   const plans = asked.map((question) => room.planOf(question));
   return { room, plans, calibrations: plans.map(calibrationOf), planted, groups };
 }
@@ -139,8 +141,8 @@ async function playRun(
  * @throws ParleyError of the rooms it drives; INTERNAL when the questions would cost more.
  */
 export async function play(game: Game, options: PlayOptions): Promise<Outcome> {
-  const { trials, epsilon, sabotage = (plan) => plan } = options;
-  const setting = await prepare(game, options);
+  const { trials, epsilon, sabotage = (plan: Plan) => plan } = options;
+  const setting = prepare(game, options);
   try {
     const price = priceOf(setting.plans);
     if (compare(price.epsilon, epsilon === null ? ZERO : parseDecimal(epsilon)) !== 0) {

@@ -16,7 +16,7 @@ import {
 } from '../policy/index.ts';
 import type { Policy } from '../policy/types.ts';
 import { planQuery, type Plan } from '../sql/index.ts';
-import { openEngine } from './engine.ts';
+import type { Engine } from './engine.ts';
 
 /** What differs between the synthetic rooms of the games. */
 export interface RoomRules {
@@ -138,11 +138,10 @@ function seenOf(plan: Plan, open: Uint8Array, cells: Uint8Array, groups: number)
 }
 
 /**
- * Opens a room for one game: a policy of its own, stores in a folder that is removed, and the
- * engine that nodes run.
+ * Makes a room for one game: a policy of its own, and stores in a folder that is removed.
  * @throws ParleyError of policy, planner, store and protocols.
  */
-export async function openRoom(rules: RoomRules): Promise<AuditRoom> {
+export function makeRoom(rules: RoomRules, engine: Engine): AuditRoom {
   const policy = policyOf(rules);
   const digest = policyDigest(policy);
   const folder = mkdtempSync(join(tmpdir(), 'parley-audit-'));
@@ -151,7 +150,6 @@ export async function openRoom(rules: RoomRules): Promise<AuditRoom> {
     for (const store of stores.values()) store.close();
     stores = new Map();
   };
-  const engine = await openEngine(policy.rules.join.ot_field_bits);
   return {
     planOf: ({ sql, epsilon }) => planQuery(policy, digest, sql, { epsilon }),
     async load(data) {
@@ -178,7 +176,6 @@ export async function openRoom(rules: RoomRules): Promise<AuditRoom> {
     },
     close() {
       closeStores();
-      engine.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
