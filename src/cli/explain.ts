@@ -20,6 +20,7 @@ interface ExplainFlags {
   readonly targetError?: string;
   readonly groupSize?: number;
   readonly cost: boolean;
+  readonly privacy?: boolean;
   readonly format: Format;
 }
 
@@ -50,6 +51,7 @@ export function explainCommand(): Command {
     .option('--answer <file>', 'your latest answer in JSON: its receipts say what is left to spend')
     .option('--target-error <percent>', 'find the epsilon that gives this error', percentOf)
     .option('--group-size <people>', 'in groups of this size', groupSizeOf)
+    .option('--privacy', 'privacy alone: price by part, error, what opens, budget, who learns what')
     .option('--no-cost', 'leave out bytes and seconds, which take a second to rehearse')
     .addOption(new Option('--format <format>').choices(['table', 'json']).default('table'))
     .action((what: readonly string[], flags: ExplainFlags, command: Command) => {
@@ -67,17 +69,20 @@ export function explainCommand(): Command {
       return withErrors(flags.format === 'json', async () => {
         const policy =
           flags.policy === undefined ? draftOf(directory ?? '') : readPacket(flags.policy).policy;
-        const { targetError: percent, groupSize } = flags;
-        if (percent !== undefined && groupSize !== undefined) {
-          await printNeeded(policy, sql, { percent, groupSize }, flags.format);
+        const { targetError: percent, groupSize, format } = flags;
+        const target =
+          percent === undefined || groupSize === undefined ? null : { percent, groupSize };
+        if (target !== null && flags.privacy !== true) {
+          await printNeeded(policy, sql, target, format);
           return;
         }
-        await explainTo(policy, sql, {
+        const options = {
           epsilon: flags.epsilon ?? null,
-          format: flags.format,
-          withoutCost: !flags.cost,
+          format,
           ...(flags.answer === undefined ? {} : { receipts: receiptsOf(flags.answer, policy) }),
-        });
+        };
+        if (flags.privacy === true) await printPrivacy(policy, sql, { ...options, target });
+        else await explainTo(policy, sql, { ...options, withoutCost: !flags.cost });
       });
     });
 }
@@ -105,6 +110,24 @@ export async function explainTo(
   const explained = await explainQuery(policy, policyDigest(policy), sql, rest);
   if (format === 'json') print(JSON.stringify(explanationDocument(explained), null, 2));
   else print(formatExplanation(explained));
+}
+
+async function printPrivacy(
+  policy: Policy,
+  sql: string,
+  options: {
+    readonly epsilon: string | null;
+    readonly format: Format;
+    readonly receipts?: readonly SignedReceipt[];
+    readonly target: { readonly percent: string; readonly groupSize: number } | null;
+  },
+): Promise<void> {
+  const { format, target, ...rest } = options;
+  const { explainPrivacy, formatPrivacy, privacyDocument } = await import('../explain/index.ts');
+  const asked = target === null ? rest : { ...rest, target };
+  const explained = await explainPrivacy(policy, policyDigest(policy), sql, asked);
+  if (format === 'json') print(JSON.stringify(privacyDocument(explained), null, 2));
+  else print(formatPrivacy(explained));
 }
 
 async function printNeeded(

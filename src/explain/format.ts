@@ -16,19 +16,19 @@ function bytesText(bytes: number): string {
 }
 
 const leaf = (text: string): TreeNode => ({ text, children: [] });
-const node = (text: string, children: readonly string[]): TreeNode => ({
+export const node = (text: string, children: readonly string[]): TreeNode => ({
   text,
   children: children.map(leaf),
 });
 
 /** A fraction as decimal text beside its exact form, where that is not the same. */
-function amount(text: string): string {
+export function amount(text: string): string {
   const [num = '0', den] = text.split('/');
   if (den === undefined) return text;
   return `${Number((Number(num) / Number(den)).toPrecision(6))}`;
 }
 
-function columnText(column: ExpectedColumn): string {
+export function columnText(column: ExpectedColumn): string {
   const { name, role, halfWidth, relativePercent, assumesPeople } = column;
   if (role === 'group') return `${name}: a label, exact`;
   if (halfWidth === null) return `${name}: exact`;
@@ -38,7 +38,7 @@ function columnText(column: ExpectedColumn): string {
     : `${name}: ± ${halfWidth}, for a group of ${assumesPeople} people${share}; it varies`;
 }
 
-function priceNode({ price, budget }: Explanation): TreeNode {
+export function priceNode({ price, budget }: Explanation): TreeNode {
   if (price === null) return leaf('price: none; NO DIFFERENTIAL PRIVACY in this room');
   const lines = [`epsilon ${amount(price.epsilon)}`, `delta ${amount(price.delta)}`];
   if (budget?.leftBefore == null) {
@@ -73,7 +73,7 @@ const PERMITS = {
 } as const;
 
 /** Roles that learn the same stand on one line. */
-function alike(roles: Explanation['learns']): readonly TreeNode[] {
+export function alike(roles: Explanation['learns']): readonly TreeNode[] {
   const byLines = new Map<string, string[]>();
   for (const { role, learns, never } of roles) {
     const lines = [...learns.map((l) => `learns ${l}`), ...never.map((n) => `never ${n}`)];
@@ -164,13 +164,17 @@ export function explanationDocument(e: Explanation): object {
   };
 }
 
+/** The inverse question's answer in one line. */
+export function targetText({ epsilon, targetPercent, groupSize }: EpsilonNeeded): string {
+  return epsilon === null
+    ? `no epsilon that the policy allows gives ${targetPercent}% in a group of ${groupSize} people`
+    : `epsilon ${epsilon} gives ${targetPercent}% or better in a group of ${groupSize} people`;
+}
+
 /** The inverse question's answer for a person. Ends in a line end. */
 export function formatNeeded(needed: EpsilonNeeded): string {
-  const { epsilon, targetPercent, groupSize, columns, smallestVisible } = needed;
-  const title =
-    epsilon === null
-      ? `no epsilon that the policy allows gives ${targetPercent}% in a group of ${groupSize} people`
-      : `epsilon ${epsilon} gives ${targetPercent}% or better in a group of ${groupSize} people`;
+  const { epsilon, columns, smallestVisible } = needed;
+  const title = targetText(needed);
   const lines = [
     ...columns.map(columnText),
     `the smallest group likely to be visible has ${smallestVisible} people`,
