@@ -47,8 +47,8 @@ export interface Game {
 
 const PEOPLE = 'COUNT(DISTINCT id) AS people';
 const PLAIN: RowOf = { code: 0, marked: false };
-/** LOCAL. Questions that share epsilon where one is repeated: 4 divides any decimal. */
-const REPEATS = 4;
+/** LOCAL. Questions that share epsilon where one is repeated; halves of decimals are decimals. */
+const REPEATS = 2;
 /** LOCAL. Rows about the victim that the policy lets join, and those the attacker brings. */
 const ROWS_ALLOWED = 4;
 const ROWS_BROUGHT = 20;
@@ -74,7 +74,7 @@ const GAME_OF: Readonly<Record<GameName, Game>> = {
   averaging: {
     ...plain,
     name: 'averaging',
-    attack: `asks the same ${REPEATS} times, a fresh draw each, and adds up`,
+    attack: 'asks the same twice, a fresh draw each, and adds up',
     questions: repeated(REPEATS, whole),
     totals: (n, b) => repeated(REPEATS, [n + b]),
   },
@@ -90,10 +90,10 @@ const GAME_OF: Readonly<Record<GameName, Game>> = {
   'set-size': {
     ...plain,
     name: 'set-size',
-    attack: 'halves a set of candidates around the victim, counting each time (Guo et al. 2022)',
-    questions: [8, 4, 2, 1].map((below) => ({ columns: PEOPLE, where: `code < ${below}` })),
-    decoys: Array.from({ length: 7 }, (_, i) => ({ code: i + 1, marked: false })),
-    totals: (n, b) => repeated(4, [n + b]),
+    attack: 'halves four candidates around the victim, counting each time (Guo et al. 2022)',
+    questions: [2, 1].map((below) => ({ columns: PEOPLE, where: `code < ${below}` })),
+    decoys: Array.from({ length: 3 }, (_, i) => ({ code: i + 1, marked: false })),
+    totals: (n, b) => repeated(2, [n + b]),
   },
   'planted-user': {
     ...plain,
@@ -123,8 +123,8 @@ export function sqlOf({ columns, where }: Game['questions'][number]): string {
   return `SELECT g, ${columns} FROM joined${condition} GROUP BY g`;
 }
 
-/** LOCAL. Scales of the noise that an open group is kept away from its threshold: closed once in 300. */
-const SCALES = 5;
+/** LOCAL. Scales of the noise that an open group is kept away from its threshold: closed once in 100. */
+const SCALES = 4;
 
 /** People to plant in a group so that the game is at its most telling. */
 export function plantedIn(

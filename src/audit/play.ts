@@ -37,10 +37,12 @@ const DELTA = '1e-6';
 /** LOCAL. Groups of a run, and people in a table of one: a second or two of joint work. */
 const GROUPS_MAX = 1000;
 const PEOPLE_MAX = 60_000;
-/** LOCAL. People that a group holds beyond those planted. */
+/** LOCAL. Sizes of groups, where the attacker is to know nothing of theirs. */
 const SPREAD = 7;
 /** Evidence below this is none: two doubles that should be equal. */
 const NOTHING = 1e-9;
+
+const spreadOf = ({ view }: Game): number => (view === 'difference' ? SPREAD : 0);
 
 /** Parts of a game's epsilon, and that they come to no more than the whole. */
 function questionsOf(game: Game, epsilon: string | null): readonly Asked[] {
@@ -81,7 +83,7 @@ function prepare(game: Game, { engine, trials, epsilon }: PlayOptions): Setting 
   const sketch = makeRoom({ ...rules, groups: 1, usersMax: MIN_USERS }, engine);
   const planted = plantedIn(game, calibrationOf(sketch.planOf(asked[0]!)));
   sketch.close();
-  const people = planted + SPREAD + 1 + game.decoys.length;
+  const people = planted + spreadOf(game) + game.decoys.length + 1;
   const fit = Math.max(1, Math.floor(PEOPLE_MAX / people));
   const runs = Math.ceil(trials / Math.min(fit, GROUPS_MAX));
   const groups = Math.ceil(trials / runs);
@@ -122,9 +124,7 @@ async function playRun(
   sabotage: Sabotage,
 ): Promise<readonly { readonly hidden: Hidden; readonly seen: readonly Seen[] }[]> {
   const hidden = Array.from({ length: trials }, (_, t): Hidden => {
-    // Who knows nothing of the group must not be able to rely on its size.
-    const spread = game.view === 'difference' ? t % SPREAD : 0;
-    return { member: coin(), planted: planted + spread };
+    return { member: coin(), planted: planted + (t % (spreadOf(game) + 1)) };
   });
   await room.load(dataOf(game, hidden));
   const answers: (readonly Seen[])[] = [];

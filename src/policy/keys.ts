@@ -1,14 +1,9 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  diffieHellman,
-  generateKeyPairSync,
-  type KeyObject,
-} from 'node:crypto';
+import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { concat, fromBase64Url, fromHex, toBase64Url } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
 import { Redacted, reveal } from '../core/redacted.ts';
+import { systemRng } from '../core/rng.ts';
 
 /** The curves of our keys, as their text form names them. */
 export type KeyKind = 'ed25519' | 'x25519';
@@ -52,14 +47,15 @@ function rawOf(key: KeyObject, part: 'x' | 'd'): Uint8Array {
   return fromBase64Url(value ?? '', KEY_BYTES);
 }
 
-/** A new key pair from the system CSPRNG. */
+/**
+ * A new key pair: 32 bytes of the system CSPRNG, which both curves take as they are (RFC 8032 section
+ * 5.1.5, RFC 7748 section 5).
+ *
+ * Not by `generateKeyPairSync`: Node 20 holds a lock of the new key while its JWK is made, and a
+ * garbage collection at that moment waits for the same lock to free the generator, for ever.
+ */
 export function generateKeyPair(kind: KeyKind): KeyPair {
-  const pair =
-    kind === 'ed25519' ? generateKeyPairSync('ed25519', {}) : generateKeyPairSync('x25519', {});
-  return {
-    publicKey: formatPublicKey(kind, rawOf(pair.publicKey, 'x')),
-    privateKey: new Redacted(rawOf(pair.privateKey, 'd')),
-  };
+  return keyPairOf(kind, new Redacted(systemRng(KEY_BYTES)));
 }
 
 /** The key pair of 32 private bytes. */
@@ -123,4 +119,4 @@ function isSoundX25519(raw: Uint8Array): boolean {
 }
 
 /** A throw-away scalar that only probes public keys for small order. */
-const PROBE = generateKeyPairSync('x25519', {}).privateKey;
+const PROBE = privateKeyObject('x25519', new Redacted(systemRng(KEY_BYTES)));
