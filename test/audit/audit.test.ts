@@ -217,7 +217,8 @@ describe('the report', () => {
 
 describe('a link within the process', () => {
   it('carries copies, in order, and refuses another step or length', async () => {
-    const { ends, close } = localLink('t');
+    const link = localLink('t');
+    const { ends } = link;
     const bytes = Uint8Array.of(1, 2);
     await ends[0].sub('a').send('x', bytes);
     bytes.fill(9);
@@ -227,7 +228,7 @@ describe('a link within the process', () => {
     await ends[0].send('x', Uint8Array.of(1));
     await expect(ends[1].recv('x', 2)).rejects.toMatchObject({ code: 'PEER_BAD_LENGTH' });
     const waiting = expect(ends[1].recv('x', 1)).rejects.toMatchObject({ code: 'CHANNEL_CLOSED' });
-    close();
+    link.close();
     await waiting;
     expect(() => ends[0].send('x', Uint8Array.of(1))).toThrow('closed');
   });
