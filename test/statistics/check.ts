@@ -16,7 +16,10 @@ export interface StatisticsModule {
 }
 
 /** A p-value or another small chance, for the table. */
-export const chance = (p: number): string => (p < 1e-4 ? p.toExponential(1) : p.toFixed(4));
+export function chance(p: number): string {
+  if (p < 1e-300) return 'below 1e-300';
+  return p < 1e-4 ? p.toExponential(1) : p.toFixed(4);
+}
 
 /** False alarms of a goodness-of-fit test (privacy.md section 7, test 4). */
 export const ALARM = 1e-9;

@@ -115,7 +115,7 @@ export async function run(long: boolean): Promise<readonly Check[]> {
     const p = fitPValue(counts, 1, 6);
     const wanted = n === size.groups * size.queries;
     const pass = wanted && (mustFit ? p >= ALARM : p < ALARM);
-    checks.push({ test: '7', what, n, result: `p = ${chance(p)}`, pass });
+    checks.push({ test: '7', what, n, result: `p: ${chance(p)}`, pass });
   };
   record('whole runs, all randomness the system’s', await wholeRuns(size), true);
   const pair = await openPair();

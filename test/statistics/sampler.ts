@@ -76,7 +76,7 @@ async function fits(long: boolean): Promise<Check[]> {
       test: '4',
       what: `chi-square of the circuit's draws at rate ${name}, B ${digits}`,
       n: draws,
-      result: `p = ${chance(p)}`,
+      result: `p: ${chance(p)}`,
       pass: p >= ALARM,
     });
   }
@@ -93,7 +93,7 @@ async function broken(long: boolean): Promise<Check[]> {
       test: '5',
       what: 'no mutant: coins as they should be pass test 4',
       n: draws,
-      result: `p = ${chance(p)}`,
+      result: `p: ${chance(p)}`,
       pass: p >= ALARM,
     },
   ];
@@ -105,7 +105,7 @@ async function broken(long: boolean): Promise<Check[]> {
       test: '5',
       what: `mutant ${name}: must fail test 4`,
       n,
-      result: `p = ${chance(found)}`,
+      result: `p: ${chance(found)}`,
       pass: found < ALARM,
     });
   }
