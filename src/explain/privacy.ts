@@ -1,5 +1,5 @@
 import { formatRational, parseRational, type Rational } from '../core/rational.ts';
-import type { Calibration } from '../dp/index.ts';
+import { promiseOf, type Calibration } from '../dp/index.ts';
 import type { Policy } from '../policy/types.ts';
 import { planQuery, type Plan } from '../sql/index.ts';
 import type { PlannedMeasure } from '../sql/plan.ts';
@@ -79,33 +79,6 @@ function partsOf(plan: Plan, calibration: Calibration): NoisedPart[] {
   });
 }
 
-/** docs/THREAT-MODEL.md in a few lines, for this plan. */
-function promiseOf({ privacy }: Plan): readonly string[] {
-  const { differential, selection, minUsers } = privacy;
-  const threshold =
-    minUsers <= 1
-      ? 'NO THRESHOLD: a group of one person opens'
-      : `no group below ${minUsers} distinct people ever opens`;
-  if (differential === null) {
-    return [
-      threshold,
-      'NO DIFFERENTIAL PRIVACY: values are exact, and two answers that differ by one person tell of it',
-    ];
-  }
-  const covered =
-    selection === 'exact_k'
-      ? 'NOT COVERED: which groups open is exact; whoever plants people can test for one more'
-      : 'which groups open is covered too';
-  return [
-    threshold,
-    `one person, with all rows in all tables, changes the chance of any set of released values by a
-      factor of at most e^epsilon, and delta beside`.replaceAll(/\s+/g, ' '),
-    covered,
-    'computational: it rests on the parties following the protocol, all but one in league at most',
-    'not covered: declared sizes, that the question was asked, when it ran, and that it failed',
-  ];
-}
-
 /**
  * The privacy of one question, before it is asked: price and its parts, error, what opens, budget,
  * what epsilon a wanted error takes, and what each role learns. Asks nobody, costs nothing.
@@ -132,7 +105,7 @@ export async function explainPrivacy(
   ];
   return {
     explanation,
-    promise: promiseOf(plan),
+    promise: promiseOf(plan.privacy),
     parts: partsOf(plan, calibration),
     delta: differential && { selection: s, truncation: t, quantisation: q },
     bounds: differential && {

@@ -73,8 +73,12 @@ describe('the privacy of a question', () => {
   });
 
   it.each([
-    ['pre_threshold', /no group below 5 .* ever opens/, /which groups open is covered too/],
-    ['exact_k', /no group below 5 .* ever opens/, /NOT COVERED: which groups open is exact/],
+    [
+      'pre_threshold',
+      /none with fewer than 5 .* opens; which ones open is within epsilon/,
+      /not covered:/,
+    ],
+    ['exact_k', /none with fewer than 5 .* opens/, /epsilon excludes which groups opened/],
   ] as const)('says what %s promises', async (partition_selection, ...wanted) => {
     const room = roomPolicy({ ...RULES, partition_selection }, 1);
     const text = formatPrivacy(await explainPrivacy(room, DIGEST, SQL, { epsilon: null }));
@@ -91,8 +95,8 @@ describe('the privacy of a question', () => {
     expect(explained).toMatchObject({ parts: [], delta: null, bounds: null, needed: null });
     const text = formatPrivacy(explained);
     expect(text).toContain('NO DIFFERENTIAL PRIVACY');
-    expect(text).toContain('NO THRESHOLD');
-    expect(text).not.toContain('factor of at most');
+    expect(text).toContain('values: exact, without differential privacy');
+    expect(text).not.toContain('noise, in units');
   });
 
   it('is a document for programs, without plan tree and cost', async () => {
