@@ -8,6 +8,7 @@ import type { Policy, TablePolicy } from '../policy/types.ts';
 import { readPacket } from './files.ts';
 import { print, withErrors } from './output.ts';
 import { readProgress } from './progress.ts';
+import { proveCommand } from './prove.ts';
 
 interface ImportFlags {
   readonly policy: string;
@@ -22,10 +23,10 @@ const format = (): Option =>
     .choices(['text', 'json'])
     .default('text');
 
-/** `parley data import|check|describe`: a company's files, before and apart from its node. */
+/** `parley data import|check|describe|prove`: a company's files, before and apart from its node. */
 export function dataCommand(): Command {
   const command = new Command('data').description(
-    "import, check and describe a company's files (CSV, Parquet, JSON, JSON Lines)",
+    "import, check and describe a company's files (CSV, Parquet, JSON, JSON Lines); open a row",
   );
   const loader = (name: string, description: string): Command =>
     command
@@ -56,6 +57,7 @@ export function dataCommand(): Command {
         print(flags.format === 'json' ? JSON.stringify(described) : describedText(described));
       }),
     );
+  proveCommand(command);
   return command;
 }
 

@@ -60,6 +60,7 @@ export {
   QUERY_ID,
   replayEvidenceSchema,
   roomSchema,
+  rowProofSchema,
   sealedShareSchema,
   signedGoSchema,
   signedReceiptSchema,

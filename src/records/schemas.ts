@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isErrorCode, ParleyError, type ErrorCode, type ErrorDocument } from '../core/errors.ts';
 import { parseRational } from '../core/rational.ts';
 import { canonicalJson } from '../policy/canonical.ts';
+import type { RowOpening } from './dataset.ts';
 import {
   BOUNDS_BYTES_MAX,
   DATASETS_MAX,
@@ -187,6 +188,21 @@ export const replayEvidenceSchema: z.ZodType<ReplayEvidence> = z.strictObject({
   submission: signedSubmissionSchema,
   statements: z.array(signedReplaySchema).max(8),
 });
+
+/** A row that a party has opened, as `parley data prove` prints it. */
+export const rowProofSchema: z.ZodType<{ readonly party: string; readonly opening: RowOpening }> =
+  z.strictObject({
+    party: name,
+    opening: z.strictObject({
+      version,
+      table: z.string().min(1).max(63),
+      layout: digest,
+      index: count,
+      row: base64Url(64 * 1024),
+      blind: digest,
+      path: z.array(digest).max(64),
+    }),
+  });
 
 const detail = z.strictObject({
   fragment: text.exactOptional(),

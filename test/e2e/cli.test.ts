@@ -451,6 +451,27 @@ describe('a room of processes', () => {
     expect(csv.stderr).toContain('NOISE OFF');
   });
 
+  it('opens a row of a party against a receipt, and no other', async () => {
+    const receipt = at('room-receipt.json');
+    const asked = await parley(...queryArgs(OVERLAP, '--quiet', '--receipt', receipt));
+    expect(asked).toMatchObject({ code: 0 });
+    const own = ['--policy', room.packet, '--party', 'shopgood', '--state', at('shopgood')];
+    const open = ['data', 'prove', ...own, '--table', 'purchases', '--row'];
+    const proved = await parley(...open, '0');
+    expect(proved).toMatchObject({ code: 0, stderr: '' });
+    const proof = at('row.json');
+    writeFileSync(proof, proved.stdout);
+    const check = ['verify', receipt, '--policy', room.packet, '--row', proof];
+    const said = await parley(...check);
+    expect(said).toMatchObject({ code: 0, stderr: '' });
+    expect(said.stdout).toContain('row 0 of purchases is in the data that shopgood stated');
+    writeFileSync(proof, proved.stdout.replace('"index": 0', '"index": 1'));
+    const lied = await parley(...check, '--format', 'json');
+    expect(lied.code).toBe(2);
+    expect(errorOf(lied).error.code).toBe('RECEIPT_INVALID');
+    expectText(await parley(...open, 'x'), 2, 'BAD_ARGUMENT');
+  });
+
   it('survives a party killed in mid-query', async () => {
     const victim = room.parties.get('shopgood')!;
     const asked = begin(queryArgs(FRESH, '--id', ID, '--format', 'json', '--quiet'), env);
