@@ -12,6 +12,9 @@ import * as sampler from './sampler.ts';
 import * as thresholds from './thresholds.ts';
 import * as transcript from './transcript.ts';
 
+/** For machines that do other work too: none takes ten seconds of one core. */
+const WAIT_MS = 300_000;
+
 /** Every line of a module passes, and there is at least one of each number. */
 function hold(checks: readonly Check[], ...numbers: readonly string[]): void {
   const failed = checks.filter(({ pass }) => !pass).map(({ what, result }) => `${what}: ${result}`);
@@ -33,24 +36,24 @@ it('privacy 3: the comparator, gate by gate', async () => {
 
 it('privacy 4, 5: the sampler fits its law, and its mutants do not', async () => {
   hold(await sampler.run(false), '4', '5');
-}, 120_000);
+}, WAIT_MS);
 
 it('privacy 6: what is released for n people against n + 1', async () => {
   hold(await released.run(false), '6');
-}, 120_000);
+}, WAIT_MS);
 
 it('privacy 7: one honest party is enough, through the whole engine', async () => {
   hold(await endToEnd.run(false), '7');
-}, 120_000);
+}, WAIT_MS);
 
 it('privacy 11: neighbours send the same messages', async () => {
   hold(await transcript.run(false), '11');
-}, 120_000);
+}, WAIT_MS);
 
 it('privacy 12: attack games win no more than they may, and always without noise', async () => {
   hold(await audit.run(false), '12');
-}, 120_000);
+}, WAIT_MS);
 
 it('privacy 13: intervals hold, and are those that were said before', async () => {
   hold(await coverage.run(false), '13');
-}, 120_000);
+}, WAIT_MS);
