@@ -34,26 +34,50 @@ it('privacy 3: the comparator, gate by gate', async () => {
   hold(await comparator.run(false), '3');
 });
 
-it('privacy 4, 5: the sampler fits its law, and its mutants do not', async () => {
-  hold(await sampler.run(false), '4', '5');
-}, WAIT_MS);
+it(
+  'privacy 4, 5: the sampler fits its law, and its mutants do not',
+  async () => {
+    hold(await sampler.run(false), '4', '5');
+  },
+  WAIT_MS,
+);
 
-it('privacy 6: what is released for n people against n + 1', async () => {
-  hold(await released.run(false), '6');
-}, WAIT_MS);
+it(
+  'privacy 6: what is released for n people against n + 1',
+  async () => {
+    hold(await released.run(false), '6');
+  },
+  WAIT_MS,
+);
 
-it('privacy 7: one honest party is enough, through the whole engine', async () => {
-  hold(await endToEnd.run(false), '7');
-}, WAIT_MS);
+it(
+  'privacy 7: one honest party is enough, through the whole engine',
+  async () => {
+    hold(await endToEnd.run(false), '7');
+  },
+  WAIT_MS,
+);
 
-it('privacy 11: neighbours send the same messages', async () => {
-  hold(await transcript.run(false), '11');
-}, WAIT_MS);
+it(
+  'privacy 11: neighbours send the same messages',
+  async () => {
+    hold(await transcript.run(false), '11');
+  },
+  WAIT_MS,
+);
 
-it('privacy 12: attack games win no more than they may, and always without noise', async () => {
-  hold(await audit.run(false), '12');
-}, WAIT_MS);
+it(
+  'privacy 12: attack games win no more than they may, and always without noise',
+  async () => {
+    hold(await audit.run(false), '12');
+  },
+  WAIT_MS,
+);
 
-it('privacy 13: intervals hold, and are those that were said before', async () => {
-  hold(await coverage.run(false), '13');
-}, WAIT_MS);
+it(
+  'privacy 13: intervals hold, and are those that were said before',
+  async () => {
+    hold(await coverage.run(false), '13');
+  },
+  WAIT_MS,
+);
