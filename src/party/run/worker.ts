@@ -11,7 +11,6 @@ import { finishRun, openMesh, runDemand, runShard, setUpOts } from '../../engine
 import type { LaneDemand, Mesh, OtSeeds, RunDemand } from '../../engine/mpc/index.ts';
 import type { LocalTable, OutputShare } from '../../engine/types.ts';
 import type { Plan, PlanSide, Side } from '../../sql/index.ts';
-import { encodeInput, sealInput } from '../../tee-adapter/enclave/input.ts';
 import type { InputContext, SealedInput } from '../../tee-adapter/enclave/input.ts';
 import { makeLaneFile, takeLaneFile, type LaneFile } from '../stock/lane-file.ts';
 import type { SealedFile } from '../stock/sealed.ts';
@@ -124,6 +123,8 @@ async function run(task: WorkerTask): Promise<WorkValue> {
   }
   if (task.kind === 'demand') return runDemand(task.plan, task.calibration, task.side);
   if (task.kind === 'sealInput') {
+    // Loaded here: threads of runs on shares do without.
+    const { encodeInput, sealInput } = await import('../../tee-adapter/enclave/input.ts');
     const plaintext = encodeInput(task.table, task.side);
     const sealed = await sealInput(plaintext, task.sealingKey, task.context);
     wipe(plaintext);
