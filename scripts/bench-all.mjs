@@ -30,6 +30,8 @@ const RUNS = [
   ['equality', 'equality', ''],
   ['mux', 'mux', ''],
   ['group-sums', 'group-sums', '--groups 10,30,100,300,1000 --lanes 3'],
+  ['planning', 'planning', ''],
+  ['import', 'import', '--rows 1000000,5000000'],
   ['noise', 'noise', '--triples ot,free'],
   ['oprf', 'oprf', ''],
   ['join', 'join', ''],

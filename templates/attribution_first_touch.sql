@@ -16,6 +16,7 @@ parameters:
   converted_on: { type: column, table: conversions, kinds: [date], default: purchase_date, about: day of the conversion }
   value: { type: column, table: conversions, kinds: [decimal, integer], default: total_spent, about: what a conversion is worth }
   from: { type: date, min: '2000-01-01', max: '2099-12-31', default: '2025-01-01', about: first day of conversions }
+  window_days: { type: integer, min: '0', max: '3650', default: '365', about: most days from the exposure to the conversion }
   to: { type: date, min: '2000-01-01', max: '2099-12-31', default: '2026-12-31', about: last day of conversions }
 */
 SELECT x.:campaign AS campaign,
@@ -26,5 +27,5 @@ FROM :exposures x
 JOIN :conversions c ON x.:exposures_unit = c.:conversions_unit
 WHERE x.:number = 1
   AND c.:converted_on BETWEEN :from AND :to
-  AND x.:exposed_on <= c.:converted_on
+  AND c.:converted_on - x.:exposed_on BETWEEN 0 AND :window_days
 GROUP BY x.:campaign

@@ -17,6 +17,7 @@ parameters:
   converted_on: { type: column, table: conversions, kinds: [date], default: purchase_date, about: day of the conversion }
   value: { type: column, table: conversions, kinds: [decimal, integer], default: total_spent, about: what a conversion is worth }
   from: { type: date, min: '2000-01-01', max: '2099-12-31', default: '2025-01-01', about: first day of conversions }
+  window_days: { type: integer, min: '0', max: '3650', default: '365', about: most days from the exposure to the conversion }
   to: { type: date, min: '2000-01-01', max: '2099-12-31', default: '2026-12-31', about: last day of conversions }
 */
 SELECT x.:campaign AS campaign,
@@ -26,6 +27,6 @@ SELECT x.:campaign AS campaign,
 FROM :exposures x
 JOIN :conversions c ON x.:exposures_unit = c.:conversions_unit
 WHERE c.:converted_on BETWEEN :from AND :to
-  AND x.:exposed_on <= c.:converted_on
+  AND c.:converted_on - x.:exposed_on BETWEEN 0 AND :window_days
   AND (x.:next_on IS NULL OR x.:next_on > c.:converted_on)
 GROUP BY x.:campaign

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { ParleyError } from '../core/errors.ts';
 import { parsePacket, verifyPacket } from '../policy/index.ts';
 import type { Policy, PolicyPacket } from '../policy/types.ts';
+import { expectPinnedPlan } from './pinned.ts';
 
 /** LOCAL. Largest file the command line reads whole. */
 const FILE_BYTES_MAX = 4 * 1024 * 1024;
@@ -40,12 +41,14 @@ export function writeSecret(path: string, text: string): void {
   }
 }
 
-/** A packet file with all its signatures checked. @throws ParleyError POLICY_*. */
+/** A packet file with all its signatures checked, whose templates plan. @throws ParleyError POLICY_*. */
 export function readPacket(path: string): {
   readonly packet: PolicyPacket;
   readonly policy: Policy;
   readonly digest: string;
 } {
   const packet = parsePacket(readText(path));
-  return { packet, ...verifyPacket(packet) };
+  const verified = verifyPacket(packet);
+  expectPinnedPlan(verified.policy, verified.digest);
+  return { packet, ...verified };
 }

@@ -12,6 +12,7 @@ import {
 import type { Policy, PolicyPacket } from '../policy/types.ts';
 import { readPacket, readText, writeText } from './files.ts';
 import { print, withErrors } from './output.ts';
+import { expectPinnedPlan } from './pinned.ts';
 
 /** `parley policy sign|verify|show`: the packet that every party signs and every node enforces. */
 export function policyCommand(): Command {
@@ -26,6 +27,7 @@ export function policyCommand(): Command {
     .action((file: string, options: { party: string; keys: string; packet: string }) =>
       withErrors(false, async () => {
         const policy = parsePolicy(readText(file));
+        expectPinnedPlan(policy, policyDigest(policy));
         const packet = addSignature(policy, options);
         writeText(options.packet, formatPacket(packet));
         const missing = policy.parties.filter((p) => packet.signatures[p.name] === undefined);

@@ -65,11 +65,12 @@ export function measuresOf(expression: OutputExpression): readonly number[] {
     case 'quantile':
       return expression.buckets;
     default:
-      return operandsOf(expression).flatMap(measuresOf);
+      return partsOfOutput(expression).flatMap(measuresOf);
   }
 }
 
-function operandsOf(expression: OutputExpression): readonly OutputExpression[] {
+/** The expressions that one is made of. */
+export function partsOfOutput(expression: OutputExpression): readonly OutputExpression[] {
   switch (expression.kind) {
     case 'scaled':
     case 'round':

@@ -4,6 +4,7 @@ export { createClient, fetchPacket, newQueryId } from './client.ts';
 export type { Client, ClientOptions, QueryOptions, WaitOptions } from './client.ts';
 export { decodeAnswer, shareBytes } from './decode.ts';
 export type { Attestation } from './receipt/enclave.ts';
+export { partsOfOutput } from './evaluate.ts';
 export { answerDocument, formatCsv, formatJson, formatTable } from './format.ts';
 export { releaseOf } from './release.ts';
 export type { Release, Widths } from './release.ts';

@@ -1,5 +1,6 @@
 import { groupCount } from '../sql/index.ts';
 import type { Plan } from '../sql/plan.ts';
+import { rowsOf } from './tree.ts';
 
 /** What one role will know afterwards that it did not know before. */
 export interface Learns {
@@ -14,7 +15,7 @@ export interface Learns {
  */
 export function whoLearns(plan: Plan, smallest: bigint): readonly Learns[] {
   const { sides, groups, privacy } = plan;
-  const sizes = sides.map((s) => `${s.table} at most ${s.capacity} people × ${s.slots} rows`);
+  const sizes = sides.map((s) => `${s.table} at most ${s.capacity} people × ${rowsOf(s)} rows`);
   const shape = [
     'the text of the question, its plan and who asks',
     `declared sizes: ${sizes.join('; ')}`,

@@ -1,7 +1,13 @@
-import { decodeAnswer, shareBytes, type AnswerTable, type Release } from '../client/index.ts';
+import {
+  decodeAnswer,
+  partsOfOutput,
+  shareBytes,
+  type AnswerTable,
+  type Release,
+} from '../client/index.ts';
 import type { Calibration } from '../dp/index.ts';
 import { groupCount, releasedMeasures } from '../sql/index.ts';
-import type { Plan, PlannedMeasure } from '../sql/plan.ts';
+import type { OutputExpression, Plan, PlannedMeasure } from '../sql/plan.ts';
 
 /**
  * The smallest group that is likelier to open than not, in distinct people. Under `pre_threshold` a
@@ -14,13 +20,63 @@ export function smallestVisible({ minUsers, tau }: Calibration): bigint {
   return gated > minUsers ? gated : minUsers;
 }
 
-/** What a measure would come to in a group of so many people with one middling row each. */
-function middling({ measure, clamp, groupSum }: PlannedMeasure, people: bigint): bigint {
-  if (groupSum !== null) return (people * (BigInt(groupSum.lower) + BigInt(groupSum.upper))) / 2n;
-  if (measure.kind === 'centredSum') return 0n;
-  if (measure.kind !== 'sum' || clamp === null) return people;
-  return (people * (BigInt(clamp.lower) + BigInt(clamp.upper))) / 2n;
+/** Measures that centred averages and variances are made of, by the part they play. */
+function centredParts(plan: Plan): ReadonlyMap<number, 'sum' | 'squares'> {
+  const parts = new Map<number, 'sum' | 'squares'>();
+  const visit = (node: OutputExpression): void => {
+    if ((node.kind === 'average' || node.kind === 'variance') && node.centred) {
+      parts.set(node.sum, 'sum');
+      if (node.kind === 'variance') parts.set(node.squares, 'squares');
+    }
+    for (const inner of partsOfOutput(node)) visit(inner);
+  };
+  for (const { value } of [...plan.output, ...plan.hidden]) visit(value);
+  return parts;
 }
+
+/**
+ * What a measure would come to in a group of so many people with one middling row each: values in
+ * the middle of their bounds, and for a variance a quarter of the bounds' distance off it.
+ */
+function middling(
+  { measure, clamp, groupSum }: PlannedMeasure,
+  part: 'sum' | 'squares' | undefined,
+  people: bigint,
+): bigint {
+  if (groupSum !== null) return (people * (BigInt(groupSum.lower) + BigInt(groupSum.upper))) / 2n;
+  if (part === 'sum' || measure.kind === 'centredSum') return 0n;
+  if (clamp === null || (measure.kind !== 'sum' && measure.kind !== 'terms')) return people;
+  const [lower, upper] = [BigInt(clamp.lower), BigInt(clamp.upper)];
+  // Squares of 2x − (lower + upper) lie in 0..(upper − lower)², which is their clamp.
+  return part === 'squares' ? (people * upper) / 4n : (people * (lower + upper)) / 2n;
+}
+
+/** Whether every answer states the same half-width: no part's size has a say in it. */
+function isFixedWidth(node: OutputExpression): boolean {
+  switch (node.kind) {
+    case 'measure':
+    case 'number':
+      return true;
+    case 'scaled':
+      return isFixedWidth(node.of);
+    case '+':
+    case '-':
+      return isFixedWidth(node.left) && isFixedWidth(node.right);
+    case '*':
+      return isFixedWidth(node.left) && isFixedWidth(node.right) && hasNumber(node);
+    case '/':
+      return isFixedWidth(node.left) && node.right.kind === 'number';
+    case 'coalesce':
+      return (
+        node.terms.every(isFixedWidth) && node.terms.slice(1).every((t) => t.kind === 'number')
+      );
+    default:
+      return false;
+  }
+}
+
+const hasNumber = ({ left, right }: { left: OutputExpression; right: OutputExpression }): boolean =>
+  left.kind === 'number' || right.kind === 'number';
 
 /**
  * The answer as it would read if every group were open and held so many people, one middling row
@@ -31,8 +87,9 @@ export function hypotheticalAnswer(plan: Plan, release: Release, people: bigint)
   const bytes = shareBytes(plan);
   const cells = new Uint8Array(bytes.cells);
   const view = new DataView(cells.buffer);
+  const parts = centredParts(plan);
   releasedMeasures(plan).forEach((m, i) => {
-    const value = middling(plan.measures[m]!, people);
+    const value = middling(plan.measures[m]!, parts.get(m), people);
     for (let g = 0; g < groups; g += 1) view.setBigInt64(8 * (i * groups + g), value, true);
   });
   const open = new Uint8Array(bytes.open).fill(0xff);
@@ -68,18 +125,18 @@ export function expectedColumns(
   release: Release,
   people: bigint,
 ): readonly ExpectedColumn[] {
-  const [table, twice] = [people, 2n * people].map((n) => hypotheticalAnswer(plan, release, n));
-  return table!.columns.map(({ name, type, role }, c): ExpectedColumn => {
-    const cell = table!.rows[0]?.cells[c];
+  const table = hypotheticalAnswer(plan, release, people);
+  return table.columns.map(({ name, type, role }, c): ExpectedColumn => {
+    const cell = table.rows[0]?.cells[c];
     const halfWidth = cell?.interval?.half_width ?? null;
-    const other = twice!.rows[0]?.cells[c]?.interval?.half_width ?? null;
+    const fixed = halfWidth === null || isFixedWidth(plan.output[c]!.value);
     return {
       name,
       type,
       role,
       halfWidth,
       relativePercent: halfWidth === null ? null : relativePercent(halfWidth, cell?.value),
-      assumesPeople: halfWidth === other ? null : `${people}`,
+      assumesPeople: fixed ? null : `${people}`,
     };
   });
 }

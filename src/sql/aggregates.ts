@@ -219,7 +219,8 @@ function numericArgument(asking: Asking, aggregate: AggregateSyntax): Argument {
   const filter = filterOf(asking, aggregate);
   const value = resolveValue(reading, argument);
   if (familyOf(value.type) !== 'number' || (isLiteral(argument) && argument.kind !== 'number')) {
-    const hint = `It takes numbers; this is ${value.type.name}.`;
+    const days = familyOf(value.type) === 'date' ? ' Count days: date - DATE ‘2025-01-01’.' : '';
+    const hint = `It takes numbers; this is ${value.type.name}.${days}`;
     throw refusal('SQL_TYPE_MISMATCH', 'the argument is not a number', fragment, hint);
   }
   const groupSum = groupSumIn(asking, aggregate);

@@ -35,11 +35,11 @@ export function boundsRecord({ sides, measures, privacy, contributions }: Plan):
       max_partitions: contributions.partitions,
       max_contributions: contributions.rowsPerPartition,
     },
-    sides: sides.map(({ party, table, joined, capacity, slots }) => ({
+    sides: sides.map(({ party, table, joined, capacity, slots, eagerRows }) => ({
       party,
       tables: [table, ...joined],
       max_users: capacity,
-      rows_per_user: slots,
+      rows_per_user: eagerRows ?? slots,
     })),
     clamps: measures.map(({ clamp }) => clamp),
     group_sums: measures.map(

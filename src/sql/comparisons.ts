@@ -1,7 +1,10 @@
 /** Comparisons of values of any tables. */
 import * as T from './terms.ts';
-import { mismatch } from './condition-errors.ts';
-import { COMPARE_BITS_MAX } from './limits.ts';
+import { fragmentOf, mismatch } from './condition-errors.ts';
+import { sizeOf } from './effort.ts';
+import { enumerated } from './enumerate.ts';
+import { refusal } from './hints.ts';
+import { COMPARE_BITS_MAX, ENUMERATED_MAX } from './limits.ts';
 import { NULL_VALUE } from './literal-values.ts';
 import { type Logic, allOf, anyOf, constant, isNullLogic, not, taken } from './logic.ts';
 import type { Scope, TableIndex } from './names.ts';
@@ -51,7 +54,10 @@ export function compareTerm(value: LocalValue, op: Comparison, right: Literal): 
   return { kind: 'local', table, predicate: test(op), negation: test(NEGATED[op]), nullable };
 }
 
-/** Compares two values of any tables. @throws ParleyError SQL_TYPE_MISMATCH, SQL_UNSUPPORTED. */
+/**
+ * Compares two values of any tables.
+ * @throws ParleyError SQL_TYPE_MISMATCH, SQL_UNSUPPORTED, SQL_TOO_LARGE.
+ */
 export function compareValues(
   scope: Scope,
   op: Comparison,
@@ -59,6 +65,12 @@ export function compareValues(
   right: Value,
   span: Span,
 ): Logic {
+  const logic = comparison(scope, op, left, right, span);
+  scope.effort.spend(sizeOf(logic), span);
+  return logic;
+}
+
+function comparison(scope: Scope, op: Comparison, left: Value, right: Value, span: Span): Logic {
   if (left === NULL_VALUE || right === NULL_VALUE) return constant(null);
   const family = familyOf(left.type);
   if (family !== familyOf(right.type)) {
@@ -84,8 +96,14 @@ export function compareValues(
       ? compareLocal(tableOfMask(mask), op, a, b)
       : crossComparison(scope, op, a, b, span);
   }
-  const sides = separate(scope, a, b, span);
-  return crossComparison(scope, op, sides.left, sides.right, span);
+  const sides = separate(a, b);
+  if (sides !== null) return crossComparison(scope, op, sides.left, sides.right, span);
+  const cases = enumerated(scope, op, a, b, span);
+  if (cases !== null) return cases;
+  const hint =
+    'A comparison takes sums and differences of columns of two parties; of products, and of three ' +
+    `parties, one must have at most ${ENUMERATED_MAX} values, as LEAST(GREATEST(column, 0), 20) has.`;
+  throw refusal('SQL_UNSUPPORTED', 'the comparison mixes too much', fragmentOf(scope, span), hint);
 }
 
 /** CASE and COALESCE across tables as alternatives of which one holds; null for anything else. */

@@ -91,15 +91,16 @@ type Decided<T, Known extends PropertyKey> = [Exclude<keyof T, Known>] extends [
 
 type SideFields =
   | ('party' | 'table' | 'joined' | 'capacity' | 'slots' | 'filter' | 'bits' | 'columns')
-  | ('derived' | 'absent' | 'bounds');
+  | ('derived' | 'absent' | 'bounds' | 'eagerRows');
 const SIDES_DECIDED: Decided<PlanSide, SideFields> = true;
 
 function coreOfSide(side: PlanSide, which: Side, sides: readonly PlanSide[]): unknown {
   expect(SIDES_DECIDED, 'every field of a side is in the core or left out on purpose');
-  const { party, table, joined, capacity, slots, filter, bits, columns, absent, bounds } = side;
+  const { party, table, joined, capacity, slots, eagerRows } = side;
+  const { filter, bits, columns, absent, bounds } = side;
   const own = (value: unknown): unknown => resolved(value, sides, which);
   return {
-    ...{ party, table, joined, capacity, slots, bounds },
+    ...{ party, table, joined, capacity, slots, eagerRows, bounds },
     filter: own(filter),
     bits: sorted(bits.map((bit, i) => [own(bit), absent?.bits[i] ?? null])),
     columns: sorted(

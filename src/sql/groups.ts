@@ -42,7 +42,7 @@ export function resolveDomain(scope: Scope, value: LocalValue, span: Span): Reso
   if (family === 'boolean') {
     return { value: own, domain: ['false', 'true', ...nullLast], codes: null, fragment };
   }
-  const listed = listedValues(scope, own) ?? everyInteger(own);
+  const listed = valuesOfLocal(scope, own);
   if (listed === null || listed.length > DOMAIN_LISTED_MAX) {
     const hint =
       'Group by text, boolean, dates, or integers whose values the policy declares, or by CASE or EXTRACT of a column.';
@@ -59,10 +59,24 @@ function decimalText(value: bigint, scale: number): string {
   return `${value < 0n ? '-' : ''}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }
 
-function everyInteger({ type }: LocalValue): readonly number[] | null {
+/** Every integer of the range; of a value in finer units than its own, every such step. */
+function everyInteger({ type, term }: LocalValue): readonly number[] | null {
   const { min, max, loose } = type;
-  if (loose.low || loose.high || max - min >= BigInt(DOMAIN_LISTED_MAX)) return null;
-  return Array.from({ length: Number(max - min) + 1 }, (_, i) => Number(min) + i);
+  const scaled = 'op' in term && term.op === '*' && isLiteralTerm(term.right);
+  const factor = scaled ? BigInt(term.right.value ?? 1) : 1n;
+  const step = factor === 0n ? 1n : factor < 0n ? -factor : factor;
+  if (loose.low || loose.high || max - min >= step * BigInt(DOMAIN_LISTED_MAX)) {
+    return null;
+  }
+  return Array.from(
+    { length: Number((max - min) / step) + 1 },
+    (_, i) => Number(min) + i * Number(step),
+  );
+}
+
+/** All values but NULL that a value of one table can have, or null when they are not declared or many. */
+export function valuesOfLocal(scope: Scope, value: ResolvedKey['value']): readonly number[] | null {
+  return listedValues(scope, value) ?? everyInteger(value);
 }
 
 /** In the declared order for a plain column, else ascending. */

@@ -1,6 +1,7 @@
 /** FROM: its tables by party, and the conditions that join them. */
 import type { ParleyError } from '../core/errors.ts';
 import type { PartyPolicy, Policy, TablePolicy } from '../policy/types.ts';
+import { createEffort } from './effort.ts';
 import { JOIN_HINT, refusal } from './hints.ts';
 import { JOIN_TABLES_MAX, RELATIONS_MAX } from './limits.ts';
 import {
@@ -65,6 +66,7 @@ export function bindTables(policy: Policy, sql: string, select: SelectSyntax): S
   const relations = found.map((one, i) => relationOf(syntax[i]!, one, memberOf(tables, one)));
   const scope: Scope = {
     sql,
+    effort: createEffort(sql),
     tables,
     unitNames: new Set(using),
     relations,
@@ -173,6 +175,7 @@ function bindView(policy: Policy, sql: string, select: SelectSyntax, name: strin
   const members = found.map((one) => memberOf(tables, one));
   return {
     sql,
+    effort: createEffort(sql),
     tables,
     unitNames: new Set([unitAlias]),
     relations: [{ qualifiers: [alias ?? name], members, unitAlias }],

@@ -1,7 +1,13 @@
 import { utf8 } from '../core/bytes.ts';
 import type { ErrorCode, ParleyError } from '../core/errors.ts';
 import { hintOfSymbol, refusal } from './hints.ts';
-import { NAME_CHARS_MAX, NUMBER_CHARS_MAX, SQL_BYTES_MAX, SQL_DEPTH_MAX } from './limits.ts';
+import {
+  NAME_CHARS_MAX,
+  NUMBER_CHARS_MAX,
+  SQL_BYTES_MAX,
+  SQL_DEPTH_MAX,
+  TOKENS_MAX,
+} from './limits.ts';
 
 /**
  * One lexical element of the text. `text` is a word in upper case, an identifier or string without
@@ -166,7 +172,7 @@ function expectFits(sql: string): void {
 export function tokenise(sql: string): readonly Token[] {
   expectFits(sql);
   const tokens: Token[] = [];
-  let depth = 0;
+  let [depth, count] = [0, 0];
   let ended = false;
   for (let at = skipSpace(sql, 0); at < sql.length;) {
     const token = tokenAt(sql, at);
@@ -174,6 +180,11 @@ export function tokenise(sql: string): readonly Token[] {
     if (ended && symbol !== ';') {
       const hint = 'Send one statement at a time.';
       throw refuseAt(sql, at, 'a second statement', 'SQL_MULTIPLE_STATEMENTS', hint);
+    }
+    count += 1;
+    if (count > TOKENS_MAX) {
+      const hint = `A query has at most ${TOKENS_MAX} words and symbols.`;
+      throw refusal('SQL_TOO_LARGE', 'the SQL text is too long', undefined, hint);
     }
     if (symbol === '(') depth += 1;
     if (symbol === ')') depth -= 1;

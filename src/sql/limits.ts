@@ -1,11 +1,15 @@
 /** AGREEMENT. Longest SQL text, bytes of UTF-8. */
 export const SQL_BYTES_MAX = 64 * 1024;
+/** AGREEMENT. Words, numbers, strings and symbols of one text, whatever their length. */
+export const TOKENS_MAX = 16_384;
 /** AGREEMENT. Deepest nesting: parentheses and NOTs around one point of the text. */
 export const SQL_DEPTH_MAX = 100;
 /** AGREEMENT. Literals of one IN list. */
 export const IN_LIST_MAX = 1000;
 /** AGREEMENT. Expressions and operators of one query. */
 export const CONDITIONS_MAX = 2000;
+/** AGREEMENT. Nodes of all expressions of a query as it is read; see effort.ts. */
+export const EFFORT_MAX = 100_000;
 /** AGREEMENT. Characters of an identifier or output name, PostgreSQL's NAMEDATALEN - 1. */
 export const NAME_CHARS_MAX = 63;
 /** AGREEMENT. Characters of a number: its digits and exponent stay exact and cheap. */
@@ -24,6 +28,8 @@ export const RELATIONS_MAX = 8;
 export const MEASURE_TERMS_MAX = 64;
 /** AGREEMENT. Values of a GROUP BY expression that are listed before it counts as unlimited. */
 export const DOMAIN_LISTED_MAX = 4096;
+/** AGREEMENT. Values of a part of a comparison that are tried one by one. */
+export const ENUMERATED_MAX = 64;
 /** AGREEMENT. Operators of one row expression, counted where they are used twice. */
 export const ROW_OPERATORS_MAX = 2000;
 /** AGREEMENT. Row values stay below 2^100 while their owner computes them. */

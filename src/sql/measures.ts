@@ -165,7 +165,8 @@ function planMeasure(
   };
 }
 
-function measureOf(quantity: Quantity, context: MeasureContext): Measure {
+/** The measure of a quantity, by sides. */
+export function measureOf(quantity: Quantity, context: MeasureContext): Measure {
   switch (quantity.kind) {
     case 'users':
     case 'rows':

@@ -1,4 +1,5 @@
 import type { ParleyError } from '../core/errors.ts';
+import type { Effort } from './effort.ts';
 import type { ColumnPolicy, TablePolicy } from '../policy/types.ts';
 import { UNIT_HINT, refusal } from './hints.ts';
 import type { ColumnSyntax, Expression, Span } from './syntax.ts';
@@ -39,6 +40,7 @@ export type ResolvedColumn = Extract<Resolved, { kind: 'column' }>;
 /** The tables of a query and how their columns are named in it. */
 export interface Scope {
   readonly sql: string;
+  readonly effort: Effort;
   readonly tables: readonly BoundTable[];
   /** Names the joined unit without a qualifier: the alias of a view, the column of USING. */
   readonly unitNames: ReadonlySet<string>;

@@ -35,8 +35,7 @@ export function parseSelect(sql: string): SelectSyntax {
     if (cursor.peek().kind !== 'end') throw cursor.unexpected('expected FROM');
     throw refusal('SQL_BAD_JOIN', 'a query needs FROM', undefined, JOIN_HINT);
   }
-  const from = parseTable(cursor);
-  const joins = parseJoins(cursor);
+  const { from, joins } = parseFrom(cursor);
   const where = cursor.accept('WHERE') ? parseExpression(cursor) : null;
   const groupBy = cursor.accept('GROUP', 'BY') ? parseGroupBy(cursor) : [];
   const having = cursor.accept('HAVING') ? parseExpression(cursor) : null;
@@ -107,6 +106,16 @@ function parseTable(cursor: Cursor): TableSyntax {
     throw cursor.refuse('column aliases are not supported', from, 'Give the table one alias.');
   }
   return { path, alias, span: cursor.spanFrom(from) };
+}
+
+/** FROM. A first RIGHT JOIN is a LEFT JOIN with its two tables changed about. */
+function parseFrom(cursor: Cursor): Pick<SelectSyntax, 'from' | 'joins'> {
+  const from = parseTable(cursor);
+  if (!cursor.accept('RIGHT')) return { from, joins: parseJoins(cursor) };
+  cursor.accept('OUTER');
+  cursor.require('JOIN');
+  const join = parseJoin(cursor, 'left');
+  return { from: join.table, joins: [{ ...join, table: from }, ...parseJoins(cursor)] };
 }
 
 function parseJoins(cursor: Cursor): readonly JoinSyntax[] {

@@ -47,6 +47,11 @@ export type Term =
   | { readonly op: 'trunc'; readonly part: DatePeriod; readonly of: Term }
   /** The entry at the index that the operand is. */
   | { readonly op: 'map'; readonly table: readonly number[]; readonly of: Term }
+  /**
+   * Added up over a user's rows of one group, NULL as 0, by their owner before the join. Part of no
+   * other term, and only where the side has `eagerRows`.
+   */
+  | { readonly op: 'total'; readonly of: Term }
   /** 1 on every row; NULL on the row that LEFT JOIN invents. */
   | { readonly op: 'present' };
 
@@ -279,6 +284,12 @@ export interface PlanSide {
   readonly capacity: number;
   /** Row slots per user in this plan. */
   readonly slots: number;
+  /**
+   * When not null, the owner adds up to so many rows of a user up, by their group, before the join:
+   * a slot then holds a group, columns of op `total` their sums, and a bit is TRUE where it is for any
+   * of the rows. Null: a slot holds a row.
+   */
+  readonly eagerRows: number | null;
   /** Rows failing this are dropped before slots are filled. */
   readonly filter: LocalPredicate | null;
   /** Predicates whose truth per row enters `pair` as a bit. */
@@ -349,7 +360,7 @@ export interface PlanJoin {
 }
 
 export interface Plan {
-  readonly version: 3;
+  readonly version: 4;
   readonly room: string;
   readonly policyDigest: string;
   /** Pivot first, then the senders in policy order; 2 to 4. */

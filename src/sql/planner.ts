@@ -8,11 +8,12 @@ import {
   type SidesBounds,
   type Tables,
 } from './bounds.ts';
+import { eagerOf, type Eager } from './eager.ts';
 import { columnName, nameDerived, termOfColumn } from './columns.ts';
 import { refusal } from './hints.ts';
 import { resolveItems, type Items } from './items.ts';
 import { SHARDS_MAX } from './limits.ts';
-import { guardsOf, planMeasures, planPrivacy, queryEpsilon } from './measures.ts';
+import { guardsOf, measureOf, planMeasures, planPrivacy, queryEpsilon } from './measures.ts';
 import { bindTables } from './joins.ts';
 import { type Scope, type TableIndex } from './names.ts';
 import { parseSelect } from './parser.ts';
@@ -115,13 +116,17 @@ function layOut(
   const sure = tables.filter((_, table) => !optional[table]!);
   const users = Math.min(...sure.map(({ maxUsers }) => maxUsers));
   const context = { pivot, differential, bounds, users, guard };
-  const measures = planMeasures(items.wanted, privacy, context);
-  const parts = { tables, split, pairs, bounds, items, measures };
+  const eager = eagerOf(items.wanted, { ...context, tables, keys: items.keys, split });
+  const measures = planMeasures(items.wanted, privacy, context).map((planned, i) => {
+    const quantity = eager?.quantities[i] ?? null;
+    return quantity === null ? planned : { ...planned, measure: measureOf(quantity, context) };
+  });
+  const parts = { tables, split, pairs, bounds, eager, items, measures };
   const sides = tablesBySide(tables.length, pivot).map((table, which) =>
     planSide({ ...parts, which, table }),
   );
   return {
-    version: 3,
+    version: 4,
     room: policy.room,
     policyDigest,
     sides,
@@ -153,6 +158,7 @@ interface SideParts {
   readonly split: SplitCondition;
   readonly pairs: PairPlan;
   readonly bounds: SidesBounds;
+  readonly eager: Eager | null;
   readonly items: Items;
   readonly measures: readonly PlannedMeasure[];
 }
@@ -167,7 +173,7 @@ function measuredColumns({ measure }: PlannedMeasure, side: Side): readonly stri
 }
 
 function planSide(parts: SideParts): PlanSide {
-  const { which, table: index, tables, split, pairs, bounds, items, measures } = parts;
+  const { which, table: index, tables, split, pairs, bounds, eager, items, measures } = parts;
   const { party, parts: own, maxUsers } = tables[index]!;
   const measured = measures.flatMap((planned) => measuredColumns(planned, which));
   const grouped = items.keys
@@ -181,7 +187,8 @@ function planSide(parts: SideParts): PlanSide {
     table: first!,
     joined: rest,
     capacity: maxUsers,
-    slots: bounds.slots[which]!,
+    slots: (eager ?? bounds).slots[which]!,
+    eagerRows: eager?.rows[which] ?? null,
     filter: split.filters[index]!,
     bits,
     columns,
@@ -216,7 +223,7 @@ function planJoin({ rules }: Policy, sides: readonly PlanSide[]): PlanJoin {
 }
 
 /** AGREEMENT. Separates plan digests from those of other documents. */
-const PLAN_DOMAIN = 'parley/plan/v3';
+const PLAN_DOMAIN = 'parley/plan/v4';
 
 /**
  * SHA-256 over the domain-separated canonical JSON (RFC 8785) of the plan, lower-case hex: what the

@@ -89,6 +89,7 @@ class Expansion {
   }
 
   product(a: readonly Monomial[], b: readonly Monomial[]): readonly Monomial[] {
+    this.#scope.effort.spend(a.length * b.length, this.#span);
     return this.sum(a.flatMap((x) => b.flatMap((y) => multiplyTwo(x, y))));
   }
 

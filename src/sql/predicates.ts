@@ -5,6 +5,7 @@
 import * as T from './terms.ts';
 import { compareTerm, compareValues, isTrueValue } from './comparisons.ts';
 import { fragmentOf, mismatch, notBoolean } from './condition-errors.ts';
+import { sizeOf } from './effort.ts';
 import { refusal } from './hints.ts';
 import { likePattern } from './like.ts';
 import {
@@ -27,9 +28,15 @@ import { type Reading, resolveValue } from './values.ts';
 /**
  * Resolves a condition.
  * @throws ParleyError SQL_TYPE_MISMATCH, SQL_BAD_LITERAL, SQL_PRIVACY_UNIT, SQL_UNKNOWN_COLUMN,
- *   SQL_AMBIGUOUS_COLUMN, SQL_UNKNOWN_TABLE, SQL_UNSUPPORTED.
+ *   SQL_AMBIGUOUS_COLUMN, SQL_UNKNOWN_TABLE, SQL_UNSUPPORTED, SQL_TOO_LARGE.
  */
 export function resolveCondition(reading: Reading, condition: Expression): Logic {
+  const logic = readCondition(reading, condition);
+  reading.scope.effort.spend(sizeOf(logic), condition.span);
+  return logic;
+}
+
+function readCondition(reading: Reading, condition: Expression): Logic {
   const { scope } = reading;
   switch (condition.kind) {
     case 'and':

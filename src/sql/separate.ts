@@ -1,8 +1,5 @@
 /** Brings the parts of a comparison that belong to one table to one side of it. */
-import { fragmentOf } from './condition-errors.ts';
-import { refusal } from './hints.ts';
-import type { Scope, TableIndex } from './names.ts';
-import type { Span } from './syntax.ts';
+import type { TableIndex } from './names.ts';
 import { addTerms, literal, negateTerm } from './terms.ts';
 import { numberType, sumType, type ValueType } from './types.ts';
 import { localValue, type LocalValue, type Value } from './value.ts';
@@ -41,24 +38,19 @@ function collect(parts: Parts, value: Value, plus: boolean): boolean {
  * `a op b` as `left op right` with each side of one table: everything of the first table moves to
  * the left, everything of the second and all constants to the right. NULL when any part is, which
  * comparisons and sums agree on.
- * @throws ParleyError SQL_UNSUPPORTED when three tables or products of two are compared.
+ * @returns null when three tables or products of two are compared.
  */
 export function separate(
-  scope: Scope,
   a: Value,
   b: Value,
-  span: Span,
-): { readonly left: LocalValue; readonly right: LocalValue } {
+): { readonly left: LocalValue; readonly right: LocalValue } | null {
   const parts: Parts = new Map();
   // Left of the operator with its sign, right of it with the other: a − b op 0.
   const linear = collect(parts, a, true) && collect(parts, b, false);
   const tables = [...parts.keys()].filter((table) => table !== null).sort((x, y) => x - y);
   const [first, second] = tables;
   if (!linear || first === undefined || second === undefined || tables.length > 2) {
-    const hint =
-      'A comparison takes sums and differences of columns of two parties; products may be summed.';
-    const fragment = fragmentOf(scope, span);
-    throw refusal('SQL_UNSUPPORTED', 'the comparison mixes too much', fragment, hint);
+    return null;
   }
   const own = parts.get(first)!;
   const other = parts.get(second)!;

@@ -32,6 +32,8 @@ export function isConstantTerm(term: Term): boolean {
       return term.terms.every(isConstantTerm);
     case 'case':
     case 'present':
+    // Of as many rows as there are.
+    case 'total':
       return false;
     default:
       return isConstantTerm(term.of);
@@ -103,7 +105,7 @@ export function presenceTerm(term: Term): Term {
 const floorDiv = (a: bigint, n: bigint): bigint => (a - (((a % n) + n) % n)) / n;
 
 /**
- * The value of a term in a row.
+ * The value of a term in a row; of a total, what the row adds to it.
  * @param present - False on the row that LEFT JOIN invents, where every column is NULL.
  */
 export function evaluateTerm(term: Term, read: ReadColumn, present: boolean): bigint | null {
@@ -138,6 +140,8 @@ export function evaluateTerm(term: Term, read: ReadColumn, present: boolean): bi
       );
       return of(taken?.then ?? term.otherwise);
     }
+    case 'total':
+      return of(term.of) ?? 0n;
     default: {
       const value = of(term.of);
       return value === null ? null : unary(term, value);

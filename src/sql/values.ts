@@ -6,6 +6,7 @@ import * as T from './terms.ts';
 import { DATE_MAX, DATE_MIN } from './calendar.ts';
 import { clampOf } from './coding.ts';
 import { fragmentOf, mismatch } from './condition-errors.ts';
+import { sizeOf } from './effort.ts';
 import { refusal } from './hints.ts';
 import { literalType, literalValue } from './literal-values.ts';
 import { booleanValue } from './logic.ts';
@@ -38,14 +39,20 @@ export interface Reading {
 /**
  * Resolves a row expression.
  * @param like - the type a bare literal should have, when something settles it.
- * @throws ParleyError SQL_TYPE_MISMATCH, SQL_BAD_LITERAL, SQL_UNSUPPORTED, OVERFLOW_POSSIBLE and
- *   those of name resolution.
+ * @throws ParleyError SQL_TYPE_MISMATCH, SQL_BAD_LITERAL, SQL_UNSUPPORTED, SQL_TOO_LARGE,
+ *   OVERFLOW_POSSIBLE and those of name resolution.
  */
 export function resolveValue(
   reading: Reading,
   expression: Expression,
   like: ValueType | null = null,
 ): Value {
+  const value = readValue(reading, expression, like);
+  reading.scope.effort.spend(sizeOf(value), expression.span);
+  return value;
+}
+
+function readValue(reading: Reading, expression: Expression, like: ValueType | null): Value {
   const { scope } = reading;
   if (isLiteral(expression)) return literalValue(scope, expression, like);
   switch (expression.kind) {

@@ -32,6 +32,25 @@ it.each(['threads', 'processes'])('measures ANDs between two %s', (link) => {
   }
 });
 
+it('imports a Parquet file in a process of its own, with a bar, within its memory', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'parley-bench-test-'));
+  try {
+    const flags = ['--rows', '20000', '--json', '--out', join(dir, 'import.jsonl')];
+    const printed = execFileSync(
+      process.execPath,
+      ['--import', 'tsx', 'bench/import.ts', ...flags],
+      { encoding: 'utf8' },
+    );
+    const line = JSON.parse(printed.trim().split('\n')[1]!) as Record<string, number>;
+    expect(line).toMatchObject({ bench: 'import', n: 20_000 });
+    expect(line['peak_rss_mb']).toBeGreaterThan(50);
+    expect(line['peak_rss_mb']).toBeLessThan(1000);
+    expect(line['bars_drawn']).toBeGreaterThan(2);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+}, 120_000);
+
 it('fails when an answer is wrong', async () => {
   const params = { case: 'and', n: 128, k: 4, parties: 2, net: null, extra: {} } as const;
   expect(await countRounds(task, params)).toBe(2);

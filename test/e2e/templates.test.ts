@@ -117,7 +117,8 @@ it('gives every conversion to one exposure, first or last', async () => {
   // Not by the template's own conditions: a window over all exposures on or before the purchase.
   const touches = await oracle(`SELECT x.campaign_id AS campaign, x.exposure_number AS number,
       row_number() OVER (PARTITION BY c.rowid ORDER BY x.exposure_date DESC, x.exposure_number DESC)
-        AS from_last, c.email AS email, c.rowid AS purchase
+        AS from_last, c.email AS email, c.rowid AS purchase,
+        c.purchase_date - x.exposure_date AS days
     FROM exposures x JOIN purchases c USING (email) WHERE x.exposure_date <= c.purchase_date`);
   const count = (rows: unknown[][]): Record<string, number> => {
     const by: Record<string, number> = {};
@@ -131,5 +132,13 @@ it('gives every conversion to one exposure, first or last', async () => {
     const rows = rowsOf(await answer(open, instantiate(libraryTemplate(name), {}, open)));
     const conversions = Object.fromEntries(rows.map((row) => [String(row[0]), row[2]]));
     expect(conversions, name).toEqual(count(kept));
+    // A touch out of the window earns nothing.
+    const days = 5;
+    const narrow = instantiate(libraryTemplate(name), { window_days: `${days}` }, open);
+    const within = Object.fromEntries(
+      rowsOf(await answer(open, narrow)).map((row) => [String(row[0]), row[2]]),
+    );
+    expect(within, name).toEqual(count(kept.filter((row) => Number(row[5]) <= days)));
+    expect(within, name).not.toEqual(conversions);
   }
 }, 120_000);

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Answer } from '../../src/client/index.ts';
+import { decodeAnswer, releaseOf, shareBytes } from '../../src/client/index.ts';
 import { calibrate } from '../../src/dp/index.ts';
 import {
   epsilonNeeded,
@@ -15,7 +16,7 @@ import {
   smallestVisible,
 } from '../../src/explain/index.ts';
 import type { Policy, RulesPolicy } from '../../src/policy/types.ts';
-import { planQuery } from '../../src/sql/index.ts';
+import { planQuery, type Plan } from '../../src/sql/index.ts';
 import { examplePolicy } from '../support/example-room.ts';
 import type { LiveRoom } from '../support/live-room.ts';
 import { liveRoom } from '../support/live-room.ts';
@@ -241,5 +242,112 @@ describe('the inverse question', () => {
     expect(() => epsilonNeeded(example, DIGEST, count, { percent, groupSize: 10 })).toThrow(
       expect.objectContaining({ code: 'BAD_ARGUMENT' }),
     );
+  });
+});
+
+describe('every kind of column', () => {
+  const wide = roomPolicy(
+    {
+      ...RULES,
+      allowed_aggregates: ['COUNT', 'COUNT_DISTINCT', 'SUM', 'AVG', 'VARIANCE', 'QUANTILE'],
+      differential_privacy: {
+        ...(RULES.differential_privacy as object),
+        max_contributions_per_partition: 4,
+      } as never,
+    },
+    2,
+  );
+  const LEFT = 'FROM purchases p LEFT JOIN exposures x ON p.email = x.email';
+  const QUERIES = [
+    'SELECT COUNT(*) AS a, COUNT(total_spent) AS b, COUNT(DISTINCT hashed_email) AS c FROM joined_data',
+    'SELECT SUM(total_spent) AS a, AVG(total_spent) AS b, 2 * SUM(items) - 3 AS c FROM joined_data',
+    'SELECT VAR_POP(items) AS a, STDDEV(total_spent) AS b, VAR_SAMP(items + 1) AS c FROM joined_data',
+    'SELECT SUM(items * LEAST(GREATEST(seconds, 0), 60)) AS a, AVG(total_spent + items) AS b FROM joined_data WHERE exposure_date < purchase_date',
+    'SELECT COUNT(DISTINCT CASE WHEN exposure_date < purchase_date THEN hashed_email END) AS a, COUNT(*) FILTER (WHERE clicked OR online) AS b FROM joined_data',
+    'SELECT APPROX_QUANTILE(items, 0.5) AS a, COUNT(*) AS b FROM joined_data',
+    `SELECT COUNT(DISTINCT x.email) AS a, SUM(p.total_spent) AS b, COUNT(*) AS c ${LEFT}`,
+    'SELECT LEAST(COUNT(*), 5) AS a, ROUND(SUM(items) / COUNT(*), 1) AS b, CASE WHEN COUNT(*) > 3 THEN SUM(items) ELSE 0 END AS c FROM joined_data',
+    'SELECT COALESCE(SUM(items), 0) AS a, SUM(items) * COUNT(*) AS b, SUM(items) / 4 AS c FROM joined_data',
+  ];
+
+  /** The half-widths that an answer with these values states: what a result is decoded by. */
+  function stated(plan: Plan, seed: number): readonly (string | null)[] {
+    const bytes = shareBytes(plan);
+    const view = new DataView(new ArrayBuffer(bytes.cells));
+    for (let at = 0; at < bytes.cells; at += 8) {
+      view.setBigInt64(at, BigInt((seed * (at + 8)) % 977) + 40n, true);
+    }
+    const open = new Uint8Array(bytes.open).fill(0xff);
+    const { widths } = releaseOf(plan);
+    const { rows } = decodeAnswer(plan, open, new Uint8Array(view.buffer), widths);
+    return rows[0]!.cells.map(({ interval }) => interval?.half_width ?? null);
+  }
+
+  it.each(QUERIES)('states what results state: %s', async (sql) => {
+    const plan = planQuery(wide, DIGEST, sql, { epsilon: '10' });
+    const { columns } = await explainQuery(wide, DIGEST, sql, { epsilon: '10', withoutCost: true });
+    for (const seed of [1, 13, 101]) {
+      stated(plan, seed).forEach((halfWidth, c) => {
+        const { name, halfWidth: expected, assumesPeople } = columns[c]!;
+        if (assumesPeople === null) expect(halfWidth, name).toBe(expected);
+      });
+    }
+    // And it says "the same in every answer" of no column of which that is not so.
+    const seen = [1, 13, 101, 977, 5].map((seed) => stated(plan, seed));
+    columns.forEach(({ name, assumesPeople }, c) => {
+      const varies = new Set(seen.map((widths) => widths[c])).size > 1;
+      if (varies) expect(assumesPeople, name).not.toBeNull();
+    });
+  });
+
+  it('works averages and variances out for values in the middle of their bounds', async () => {
+    const options = { epsilon: '20', withoutCost: true };
+    const { columns } = await explainQuery(wide, DIGEST, QUERIES[2]!, options);
+    for (const { name, halfWidth, relativePercent } of columns) {
+      expect(Number(halfWidth), name).toBeGreaterThan(0);
+      expect(Number(relativePercent), name).toBeGreaterThan(0);
+    }
+  });
+
+  it.each(QUERIES)('is in words: %s', async (sql) => {
+    const open = roomPolicy(
+      { ...OPEN_RULES, allowed_aggregates: wide.rules.allowed_aggregates },
+      2,
+    );
+    for (const [room, epsilon] of [
+      [wide, '10'],
+      [open, null],
+    ] as const) {
+      const explained = await explainQuery(room, DIGEST, sql, { epsilon, withoutCost: true });
+      const text = formatExplanation(explained);
+      expect(text).not.toMatch(/undefined|\[object|…|\(op\)|"op"|=\d+\b|\bterms\b|NaN/);
+    }
+  });
+
+  it('says that rows are added up first, and what each sum is of', async () => {
+    const explained = await explainQuery(wide, DIGEST, QUERIES[1]!, {
+      epsilon: '10',
+      withoutCost: true,
+    });
+    const text = formatExplanation(explained);
+    expect(text).toContain("adds each person's rows up first");
+    expect(text).toContain('purchases[sum of total_spent held in -50..500]');
+    expect(text).toContain('exposures[rows]');
+    expect(text).toMatch(/exposures at most 64 people × 2 rows/);
+  });
+
+  it('shows a wide sum once and a histogram by its buckets', async () => {
+    const open = roomPolicy(
+      { ...OPEN_RULES, allowed_aggregates: wide.rules.allowed_aggregates },
+      8,
+    );
+    const sql = `SELECT SUM(seconds * 10000000), APPROX_QUANTILE(LEAST(GREATEST(items, 0), 9), 0.5)
+      FROM joined_data WHERE exposure_date < purchase_date`;
+    const options = { epsilon: null, withoutCost: true };
+    const text = formatExplanation(await explainQuery(open, DIGEST, sql, options));
+    expect(text).toContain('histogram of 10 buckets');
+    const sums = text.split('\n').find((line) => line.includes('sums on shares'))!;
+    expect(sums).toContain('sum of exposures[div(');
+    expect(sums).not.toContain('mod(');
   });
 });

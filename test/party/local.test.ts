@@ -99,6 +99,7 @@ const SIDE: PlanSide = {
   table: 't',
   joined: [],
   capacity: 1000,
+  eagerRows: null,
   slots: 4,
   filter: null,
   bits: [],
@@ -110,7 +111,7 @@ const SIDE: PlanSide = {
 
 function planOf(side: PlanSide, groups: readonly string[] = []): Plan {
   return {
-    version: 3,
+    version: 4,
     room: 'test',
     policyDigest: '',
     sides: [{ ...SIDE, party: 'q' }, side],
@@ -320,6 +321,7 @@ const someSide: fc.Arbitrary<PlanSide> = fc.record({
   table: fc.constant('t'),
   joined: fc.constant([]),
   capacity: fc.constantFrom(1000, 1000, 3),
+  eagerRows: fc.constant(null),
   slots: fc.integer({ min: 1, max: 5 }),
   filter: fc.option(somePredicate),
   bits: fc.array(somePredicate, { maxLength: 3 }),

@@ -66,7 +66,7 @@ describe('joins of three tables', () => {
 
   it('pin their digest', () => {
     expect(planDigest(plan)).toMatchInlineSnapshot(
-      `"d2d7141aec4d30e15bb840f23db662ee8d67ca2ef634e9b08f36549dfd0e053e"`,
+      `"b02ff3b0a2590019faf99c4a4ac1285152be9c8e042713a750ed02bce600ed9c"`,
     );
   });
 });

@@ -50,7 +50,7 @@ const NO_NOISE = { clamp: null, sensitivity: '0', epsilon: null };
 describe('the seed’s queries', () => {
   it('plans campaign attribution without noise', () => {
     expect(plan(QUERY_1, OPEN)).toEqual({
-      version: 3,
+      version: 4,
       room: 'shopgood-newsnow',
       policyDigest: DIGEST,
       sides: [
@@ -59,6 +59,7 @@ describe('the seed’s queries', () => {
           table: 'exposures',
           joined: [],
           capacity: 2_000_000,
+          eagerRows: null,
           slots: 4,
           filter: null,
           bits: [],
@@ -72,6 +73,7 @@ describe('the seed’s queries', () => {
           table: 'purchases',
           joined: [],
           capacity: 100_000,
+          eagerRows: null,
           slots: 4,
           filter: null,
           bits: [],
@@ -198,7 +200,8 @@ describe('the seed’s queries', () => {
       table: 'purchases',
       joined: [],
       capacity: 100_000,
-      slots: 4,
+      eagerRows: 4,
+      slots: 1,
       filter: {
         kind: 'compare',
         op: '>',
@@ -225,10 +228,10 @@ describe('the seed’s queries', () => {
     );
     expect(digests).toMatchInlineSnapshot(`
       [
-        "08d0e1bcac237d8b315e3fa9a5163b56a3c096939885942fb41c964e962812bf",
-        "50c96ad61a4a283c0a6e44714536a712c5d40df28dbcd57c58d8a98fefe1a64a",
-        "cfb715a4ea57e7283c9d8314c4644b089bf458f48fe9bff1d18306c7d2af90c5",
-        "7c1d651376eba8341c9ff70a7ff60d3ee2690ec148bf87c7ef13794b262d95fa",
+        "4f0a66322cfdf5a3e1fde267a98b52d9dd461d285eeb6610ebda94dd544cf466",
+        "05b9f53eb6f3b674a2e2251d454f7c9c2ee8223caeb70aeedae62eef88641e66",
+        "826cf3cbd2d0fcb97cb67688f062912ae405e486a213b5dac7f8705928ff8375",
+        "2452515c88caede9138d7f4b3cf4ff46f19f5ea432395020fff102814297155f",
       ]
     `);
   });
@@ -283,7 +286,8 @@ describe('measures', () => {
 
   it('computes equal quantities once', () => {
     const sql = `SELECT SUM(total_spent) a, AVG(total_spent) b, COUNT(total_spent) c, COUNT(*) d,
-      COUNT(category) e, COUNT(1) f, COUNT(ALL hashed_email) g FROM joined_data`;
+      COUNT(category) e, COUNT(1) f, COUNT(ALL hashed_email) g FROM joined_data
+      WHERE exposure_date < purchase_date`;
     expect(kinds(plan(sql, OPEN))).toEqual(['-users', 'sum', 'nonNull', 'rows']);
     expect(kinds(plan(sql))).toEqual(['-users', 'sum', 'nonNull', 'centredSum', 'rows']);
     expect(plan(sql, OPEN).output.map(({ value }) => value)).toEqual([
@@ -422,7 +426,7 @@ describe('sides', () => {
     });
     const { sides, contributions, measures } = plan(sql, policy);
     expect(sides[0]!.party).toBe('shopgood');
-    const slots = sides.map((side) => side.slots);
+    const slots = sides.map((side) => side.eagerRows ?? side.slots);
     // Without groups a side keeps as many rows as it has slots.
     expect(sides.map((side) => side.bounds?.rowsPerPartition)).toEqual(slots);
     const { rule, rowsPerPartition } = contributions!;

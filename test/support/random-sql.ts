@@ -69,6 +69,7 @@ export const CONDITIONS = [
   'total_spent * 2 >= -24.68',
   'EXTRACT(day FROM purchase_date) IN (1, 3, 5)',
   'NOT clicked',
+  'LEAST(GREATEST(items, 0), 6) * seconds > 20',
 ];
 
 export const KEYS = [

@@ -192,7 +192,8 @@ async function firstOfGroup(
     concat(perSlot.map((own) => part(bits, own[j]!, count))),
   );
   const any = await orTree(s, bySender, shape.padded * pivotSlots);
-  const onePerGroup = plan.sides[0]!.bounds?.rowsPerPartition === 1;
+  const { bounds, eagerRows } = plan.sides[0]!;
+  const onePerGroup = eagerRows !== null || bounds?.rowsPerPartition === 1;
   if (pivotSlots === 1 || onePerGroup) return any;
   const earlier = await sameGroupBefore(s, inputs, any);
   const first = Array.from({ length: pivotSlots }, (_, i) => part(any, i, pivotSlots));

@@ -3,12 +3,12 @@ import { expect, ParleyError } from '../../core/errors.ts';
 import { concat, fromHex } from '../../core/bytes.ts';
 import type { LocalTable } from '../../engine/types.ts';
 import type { Policy } from '../../policy/types.ts';
-import type { Plan, PlanSide, Side } from '../../sql/plan.ts';
+import type { Plan, PlanSide, Side, Term } from '../../sql/plan.ts';
 import { readDoubles, SALT_BYTES, UNIT_BYTES, visitBlobs, visitChunks } from '../store/index.ts';
 import type { Store, StoredTable } from '../store/index.ts';
 import { CHUNK_ROWS } from '../store/limits.ts';
-import { rowBounder } from './bounds.ts';
 import { predicateSql, type SqlColumns } from './predicate.ts';
+import { rowPlacer, type Placed } from './slots.ts';
 import { termSql } from './terms.ts';
 
 export interface LocalStage {
@@ -19,6 +19,11 @@ export interface LocalStage {
 
 /** A NULL group key. Coded values are integers, so no value is mistaken for it. */
 const NULL_KEY = 0.5;
+
+/** Of a row beyond the capacity. */
+const NOWHERE: Placed = { slot: -1, first: false };
+
+const isTotal = (term: Term): boolean => 'op' in term && term.op === 'total';
 
 interface Columns {
   readonly values: Readonly<Record<string, Float64Array>>;
@@ -151,7 +156,8 @@ function allocate(names: readonly string[], bits: number, cells: number): Column
 /** Reads one chunk at a time into slots; knows which user it is at across chunks. */
 function slotFiller(side: PlanSide, query: Query, users: number) {
   const columns = allocate(query.names, query.bits, users * side.slots);
-  const bounder = rowBounder(side);
+  const placer = rowPlacer(side);
+  const totals = new Set(side.derived.flatMap(({ name, term }) => (isTotal(term) ? [name] : [])));
   const width = 2 + 2 * query.names.length + query.bits;
   const read = Array.from({ length: width }, () => new Float64Array(CHUNK_ROWS));
   const [userNo, rowNo] = [read[0]!, read[1]!];
@@ -160,6 +166,7 @@ function slotFiller(side: PlanSide, query: Query, users: number) {
     here: read[3 + 2 * i]!,
     values: columns.values[name]!,
     present: columns.present[name]!,
+    adds: totals.has(name),
   }));
   const bitSources = columns.bits.map((into, i) => ({
     from: read[2 + 2 * query.names.length + i]!,
@@ -174,13 +181,18 @@ function slotFiller(side: PlanSide, query: Query, users: number) {
       keys[k] = source.here[i] === 1 ? source.value[i]! : NULL_KEY;
     });
   };
+  const adders = sources.filter(({ adds }) => adds);
   const write = (i: number, cell: number): void => {
     columns.valid[cell] = 1;
     for (const source of sources) {
       source.values[cell] = source.value[i]!;
-      source.present[cell] = source.here[i]!;
+      source.present[cell] = source.adds ? 1 : source.here[i]!;
     }
     for (const bit of bitSources) bit.into[cell] = bit.from[i]!;
+  };
+  const add = (i: number, cell: number): void => {
+    for (const { values, value } of adders) values[cell]! += value[i]!;
+    for (const { into, from } of bitSources) into[cell]! |= from[i]!;
   };
   return {
     columns,
@@ -193,12 +205,13 @@ function slotFiller(side: PlanSide, query: Query, users: number) {
         if (userNo[i] !== lastUser) {
           lastUser = userNo[i]!;
           user += 1;
-          bounder.reset();
+          placer.reset();
         }
         readKeys(i);
-        const slot = user < users ? bounder.place(keys) : -1;
+        const { slot, first } = user < users ? placer.place(keys) : NOWHERE;
         if (slot < 0) droppedRows += 1;
-        else write(i, slot * users + user);
+        else if (first) write(i, slot * users + user);
+        else add(i, slot * users + user);
       }
     },
     /** Users seen in all, and rows that found no slot. */

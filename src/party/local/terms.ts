@@ -38,6 +38,9 @@ export function termSql(term: Term, columns: SqlColumns): string {
   switch (term.op) {
     case 'present':
       return 'CAST(1 AS HUGEINT)';
+    case 'total':
+      // What the row adds; the stage adds.
+      return of(term.of);
     case '+':
     case '-':
     case '*':
