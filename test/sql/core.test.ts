@@ -31,6 +31,15 @@ describe('privacy 10: the key', () => {
     expect(new Set(cores).size).toBe(NEAR_MISSES.length);
   });
 
+  it('is another one for other bounds on one person', () => {
+    const plan = planOf(QUESTION);
+    const contributions = { rule: 'joined', partitions: 1, rowsPerPartition: 1 } as const;
+    const groupSum = { lower: '0', upper: '1', bits: 9 };
+    const measures = plan.measures.map((m, i) => (i === 1 ? { ...m, groupSum } : m));
+    const cores = [plan, { ...plan, contributions }, { ...plan, measures }].map(coreDigest);
+    expect(new Set(cores).size).toBe(3);
+  });
+
   it('is another one for another epsilon, k, policy, data or analyst', () => {
     const k = roomPolicy({ ...RULES, min_privacy_units_per_group: 2 });
     const parts: QueryKeyParts = {
@@ -60,7 +69,7 @@ describe('privacy 10: the key', () => {
     // The default, said aloud, is the same question.
     expect(coreDigest(planOf(QUESTION, '0.5'))).toBe(core);
     expect(queryKeyOf(parts)).toMatchInlineSnapshot(
-      `"4611ec92ccbb863970a89a0673d14921897477db7c043315f9d52daa910d420a"`,
+      `"119457284be6d799c527f39b8a5041d345c4285225a83efb9a92ed28c422355a"`,
     );
   });
 });
