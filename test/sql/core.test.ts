@@ -69,7 +69,7 @@ describe('privacy 10: the key', () => {
     // The default, said aloud, is the same question.
     expect(coreDigest(planOf(QUESTION, '0.5'))).toBe(core);
     expect(queryKeyOf(parts)).toMatchInlineSnapshot(
-      `"119457284be6d799c527f39b8a5041d345c4285225a83efb9a92ed28c422355a"`,
+      `"7cd31198967eef649e7add6b4378e82980f7b0c499607c6c09018bf6230c452f"`,
     );
   });
 });
