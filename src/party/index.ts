@@ -4,5 +4,11 @@ export type { ListenAddress } from './links.ts';
 export { expectOwnKeys, startParty } from './node.ts';
 export type { PartyNode, PartyOptions } from './node.ts';
 export { SOFTWARE } from './release.ts';
-export { describeFile, formatProblem, importTable, openStore, SOURCE_ENDINGS } from './store/index.ts';
+export {
+  describeFile,
+  formatProblem,
+  importTable,
+  openStore,
+  SOURCE_ENDINGS,
+} from './store/index.ts';
 export type { DescribedFile, ImportProblem, ImportSummary } from './store/index.ts';

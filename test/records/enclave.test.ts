@@ -51,14 +51,20 @@ const envelope: TeeEnvelope = {
 
 describe('bytes', () => {
   it('of suites: none is another’s', () => {
-    expect(suiteOf('tee')).toMatchInlineSnapshot(`"parley-tee/2 evidence=report-data-v1 seal=hpke-x25519 envelope=ed25519"`);
+    expect(suiteOf('tee')).toMatchInlineSnapshot(
+      `"parley-tee/2 evidence=report-data-v1 seal=hpke-x25519 envelope=ed25519"`,
+    );
     expect(suiteOf('mpc')).not.toBe(suiteOf('tee'));
   });
 
   it('of signatures', () => {
     const { privateKey } = identity;
-    expect(signAuthorisation(authorisation, privateKey).signature).toMatchInlineSnapshot(`"H1jeqh4CfyejiFP0YeOUkIe2hDoGZ-W2qEqdcw9OxJf02gYIkaJPbe4BFBKzEpfiH-KHtDLSZy0B9qdVc-cABw"`);
-    expect(signEnvelope(envelope, privateKey).signature).toMatchInlineSnapshot(`"2wSSy7sDfpMlpdC0kefF_vm7OWQeYLyhyt1B3QI2yJcOB_td6pLinopc3HM4Kmah0Ala5Hw-hS0dg6--Kq8TBQ"`);
+    expect(signAuthorisation(authorisation, privateKey).signature).toMatchInlineSnapshot(
+      `"H1jeqh4CfyejiFP0YeOUkIe2hDoGZ-W2qEqdcw9OxJf02gYIkaJPbe4BFBKzEpfiH-KHtDLSZy0B9qdVc-cABw"`,
+    );
+    expect(signEnvelope(envelope, privateKey).signature).toMatchInlineSnapshot(
+      `"2wSSy7sDfpMlpdC0kefF_vm7OWQeYLyhyt1B3QI2yJcOB_td6pLinopc3HM4Kmah0Ala5Hw-hS0dg6--Kq8TBQ"`,
+    );
   });
 });
 
