@@ -5,3 +5,15 @@ export { promiseOf } from './promise.ts';
 export { discreteLaplace, halfWidth, NOISE_BITS_MAX } from './discrete-laplace.ts';
 export type { DiscreteLaplace } from './discrete-laplace.ts';
 export { calibrateOnce } from './remembered.ts';
+export {
+  addPrices,
+  conversionDelta,
+  excessOver,
+  FREE,
+  limitsOf,
+  overLimit,
+  promiseOf,
+  rhoOf,
+  zcdpEpsilon,
+} from './accounting.ts';
+export type { BudgetFields, Limits, Price } from './accounting.ts';
