@@ -5,6 +5,7 @@ import {
   DELTA_PER_QUERY_MIN,
   EPSILON_BUDGET_MAX,
   EPSILON_PER_QUERY_MAX,
+  RHO_BUDGET_MAX,
   TABLES_MAX,
   COLUMNS_MAX,
   VIEWS_MAX,
@@ -207,6 +208,35 @@ function expectSelection(rules: RulesPolicy): void {
   }
 }
 
+/** What of the accounting the policy's own fields decide; `dp` checks what rho converts to. */
+function expectAccounting(dp: DifferentialPrivacy): void {
+  const path = 'rules.differential_privacy.rho_budget';
+  if (dp.accounting !== 'zcdp') {
+    if (dp.rho_budget !== undefined) refuse(path, 'binds nobody unless accounting is zcdp');
+    return;
+  }
+  if (dp.rho_budget === undefined) refuse(path, 'is missing, and accounting is zcdp');
+  const rho = parseDecimal(dp.rho_budget);
+  if (rho.num <= 0n) refuse(path, 'must be above zero');
+  if (compare(rho, parseDecimal(RHO_BUDGET_MAX)) > 0) {
+    refuse(path, `must be at most ${RHO_BUDGET_MAX}`);
+  }
+}
+
+/** Tables of one party that are one dataset have one epoch: their budget is one. */
+function expectDatasets({ parties }: PolicyDraft): void {
+  parties.forEach((party, i) => {
+    const epochs = new Map<string, string | undefined>();
+    for (const [name, { dataset, data_epoch: epoch }] of Object.entries(party.tables)) {
+      if (dataset === undefined) continue;
+      if (epochs.has(dataset) && epochs.get(dataset) !== epoch) {
+        refuse(`parties.${i}.tables.${name}.data_epoch`, 'is another than that of its dataset');
+      }
+      epochs.set(dataset, epoch);
+    }
+  });
+}
+
 function expectTables(policy: PolicyDraft): ReadonlyMap<string, OwnedTable> {
   const tables = new Map<string, OwnedTable>();
   const dp = policy.rules.differential_privacy;
@@ -272,7 +302,11 @@ export function expectConsistent(policy: PolicyDraft): void {
   if (compare(level, parseDecimal('0.5')) < 0 || compare(level, parseDecimal('0.9999')) > 0) {
     refuse('rules.confidence_level', 'must be between 0.5 and 0.9999');
   }
-  if (dp !== 'off') expectDifferentialPrivacy(dp);
+  if (dp !== 'off') {
+    expectDifferentialPrivacy(dp);
+    expectAccounting(dp);
+  }
+  expectDatasets(policy);
   expectSelection(rules);
   for (const [aggregate, weight] of Object.entries(dp === 'off' ? {} : (dp.budget_weight ?? {}))) {
     const path = `rules.differential_privacy.budget_weight.${aggregate}`;

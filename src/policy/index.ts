@@ -43,3 +43,5 @@ export type {
   TeeReference,
   TeeType,
 } from './tee.ts';
+export { boundPath, datasetOfTable, datasetTerms, FIRST_EPOCH } from './datasets.ts';
+export type { DatasetEpoch, DatasetTerms } from './datasets.ts';

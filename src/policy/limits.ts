@@ -25,6 +25,8 @@ export const SCALE_MAX = 6;
 export const EPSILON_PER_QUERY_MAX = '20';
 /** SECURITY. Largest lifetime budget; the sum over queries, so far above the per-query cap. */
 export const EPSILON_BUDGET_MAX = '10000';
+/** SECURITY. Largest rho budget: what the largest epsilon budget could mean. */
+export const RHO_BUDGET_MAX = '10000';
 /**
  * SECURITY. Smallest delta of one query. A noised cell of this version itself costs up to 2^-58
  * (thresholds of 64 bits, noise of at most 26 bits), so a promise much below is not kept.

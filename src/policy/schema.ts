@@ -38,6 +38,9 @@ export type AnalystDraft = Pick<AnalystPolicy, 'name'> & Partial<AnalystPolicy>;
 
 const identifier = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/);
 const roomName = z.string().regex(/^[a-z][a-z0-9_-]{0,62}$/);
+/** No slash: the name of a dataset that is not named is `<party>/<table>`. */
+const datasetName = z.string().regex(/^[a-z][a-z0-9_.-]{0,62}$/);
+const epochName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/);
 const salt = z.string().regex(/^[0-9a-f]{64}$/);
 /** A day that exists, years 0001 to 9999. */
 const isoDate = z.iso.date().refine((text) => text >= '0001', 'must be a day from year 1 on');
@@ -113,7 +116,10 @@ const column: z.ZodType<ColumnPolicy> = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('boolean'), nullable }),
 ]);
 
+// Neither has a default, so that packets signed before the fields existed keep their digest.
 const table = z.strictObject({
+  dataset: datasetName.exactOptional(),
+  data_epoch: epochName.exactOptional(),
   privacy_unit_column: z.strictObject({
     name: identifier,
     kind: choice(['email', 'phone', 'exact']),
@@ -187,6 +193,10 @@ const differentialPrivacyFields = z.strictObject({
     ['discrete_laplace'],
     ['discrete_gaussian', 'gaussian', 'laplace'],
   ).default('discrete_laplace'),
+  // Without defaults: see `table`.
+  accounting: choice(['basic', 'zcdp'], ['pld', 'rdp']).exactOptional(),
+  rho_budget: positiveDecimal.exactOptional(),
+  budget_refresh: choice(['none', 'new_data_epoch'], ['calendar_month']).exactOptional(),
   epsilon_budget: positiveDecimal.default('3'),
   max_epsilon_per_query: positiveDecimal.default('1'),
   default_epsilon_per_query: positiveDecimal.exactOptional(),

@@ -30,6 +30,10 @@ export interface ColumnPolicy {
 export type IdentifierKind = 'email' | 'phone' | 'exact';
 
 export interface TablePolicy {
+  /** The owner's name of its data, the same in every room; `<party>/<table>` when left out. */
+  readonly dataset?: string;
+  /** Which state of the data: budgets are of a dataset in an epoch. */
+  readonly data_epoch?: string;
   readonly privacy_unit_column: { readonly name: string; readonly kind: IdentifierKind };
   readonly max_users: number;
   readonly max_rows_per_user: number;
@@ -64,6 +68,12 @@ export type PartitionSelection = 'exact_k' | 'pre_threshold' | 'noisy';
 
 export interface DifferentialPrivacy {
   readonly noise_mechanism: 'discrete_laplace';
+  /** How spending adds up; `basic` when left out. */
+  readonly accounting?: 'basic' | 'zcdp';
+  /** Given exactly with `zcdp`. */
+  readonly rho_budget?: string;
+  /** Whether a new `data_epoch` begins a new budget; `none` when left out. */
+  readonly budget_refresh?: 'none' | 'new_data_epoch';
   /** Decimal strings, exact. */
   readonly epsilon_budget: string;
   readonly max_epsilon_per_query: string;
