@@ -7,6 +7,7 @@ import { demoCommand } from './demo.ts';
 import { enclaveCommand } from './enclave.ts';
 import { explainCommand } from './explain.ts';
 import { keygenCommand } from './keygen.ts';
+import { ledgerCommand } from './ledger.ts';
 import { EXIT_USAGE } from './output.ts';
 import { partyCommand } from './party.ts';
 import { policyCommand } from './policy.ts';
@@ -42,6 +43,7 @@ const program = new Command('parley')
   .addCommand(templateCommand())
   .addCommand(approveCommand())
   .addCommand(auditCommand())
+  .addCommand(ledgerCommand())
   .addHelpText(
     'after',
     '\nExit codes: 0 answered, 2 refused (policy or SQL), 3 failed (a fault), 64 wrong usage.\n' +

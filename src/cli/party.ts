@@ -17,6 +17,7 @@ interface PartyFlags {
   readonly party: string;
   readonly keys: string;
   readonly state: string;
+  readonly ledger?: string;
   readonly coordinator: string;
   readonly data?: string;
   readonly listen?: ReturnType<typeof listenOf>;
@@ -42,6 +43,10 @@ export function partyCommand(): Command {
     .option(
       '--data <dir>',
       'import <dir>/<table>.csv (or .parquet, .json, .jsonl) of every table first',
+    )
+    .option(
+      '--ledger <dir>',
+      "budget ledger of all rooms of this party, one node at a time; else the room's own in --state",
     )
     .option('--listen <host:port>', 'take direct links here (execution.links: direct)', listenOf)
     .option('--workers <n>', 'shards of a query computed at once (cores)', workersOf)
@@ -75,7 +80,8 @@ async function runParty(flags: PartyFlags): Promise<void> {
     party: flags.party,
     keys,
     storePath,
-    ledgerDirectory: join(flags.state, 'ledger'),
+    ledgerDirectory: flags.ledger ?? join(flags.state, 'ledger'),
+    ledgerShared: flags.ledger !== undefined,
     runsDirectory: join(flags.state, 'runs'),
     approvalsDirectory: join(flags.state, 'approvals'),
     answersDirectory: join(flags.state, 'answers'),

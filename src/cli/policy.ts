@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { ParleyError } from '../core/errors.ts';
+import { limitsOf } from '../dp/index.ts';
 import {
+  datasetOfTable,
   formatPacket,
   loadPartyKeys,
   parsePacket,
@@ -28,6 +30,7 @@ export function policyCommand(): Command {
       withErrors(false, async () => {
         const policy = parsePolicy(readText(file));
         expectPinnedPlan(policy, policyDigest(policy));
+        expectBudgets(policy);
         const packet = addSignature(policy, options);
         writeText(options.packet, formatPacket(packet));
         const missing = policy.parties.filter((p) => packet.signatures[p.name] === undefined);
@@ -45,6 +48,7 @@ export function policyCommand(): Command {
     .action((file: string) =>
       withErrors(false, async () => {
         const { policy, digest } = readPacket(file);
+        expectBudgets(policy);
         print(`policy ${digest}\nroom ${policy.room}, signed by ${names(policy.parties)}`);
         return Promise.resolve();
       }),
@@ -61,6 +65,11 @@ export function policyCommand(): Command {
       }),
     );
   return command;
+}
+
+/** What nodes refuse of a budget. @throws ParleyError POLICY_OUT_OF_RANGE with the field's path. */
+function expectBudgets({ rules: { differential_privacy: dp } }: Policy): void {
+  if (dp !== 'off') limitsOf(dp);
 }
 
 function names(parties: readonly { readonly name: string }[]): string {
@@ -97,12 +106,14 @@ export function describePolicy(policy: Policy, digest: string): string {
     lines.push(`${party.name} (${party.identity_key})`);
     for (const [name, table] of Object.entries(party.tables)) {
       const unit = table.privacy_unit_column;
+      const { dataset, epoch } = datasetOfTable(party.name, name, table);
       lines.push(
         `  ${name}: at most ${table.max_users} users, ${table.max_rows_per_user} rows each, ` +
           `by ${unit.kind} "${unit.name}"`,
         `    columns ${Object.entries(table.columns)
           .map(([c, { type }]) => `${c} ${type}`)
           .join(', ')}`,
+        `    budget of dataset ${dataset}, epoch ${epoch}`,
       );
     }
   }
@@ -122,7 +133,9 @@ export function describePolicy(policy: Policy, digest: string): string {
       ? 'NO DIFFERENTIAL PRIVACY: every party signed that results carry no noise'
       : `epsilon: ${dp.epsilon_budget} in all, at most ${dp.max_epsilon_per_query} a query ` +
           `(${dp.default_epsilon_per_query} unless said); ` +
-          `delta: ${dp.delta_budget} in all, ${dp.delta_per_query} a query`,
+          `delta: ${dp.delta_budget} in all, ${dp.delta_per_query} a query` +
+          (dp.rho_budget === undefined ? '' : `; by zCDP, rho: ${dp.rho_budget} in all`) +
+          (dp.budget_refresh === 'new_data_epoch' ? '; a new data epoch begins anew' : ''),
   );
   return lines.join('\n');
 }

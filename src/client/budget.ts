@@ -10,13 +10,16 @@ import type { Policy } from '../policy/types.ts';
 import type { Receipt } from '../records/index.ts';
 import type { Answer } from './answer.ts';
 
-/** What is left of the budget after the party that has spent most; signed figures, never below 0. */
+/**
+ * What is left of the budget after the party that has spent most; signed figures, never below 0.
+ * Null without differential privacy, and under zcdp: receipts state no rho.
+ */
 export function budgetLeft(
   policy: Policy,
   stated: readonly { readonly document: Pick<Receipt, 'spent'> }[],
 ): Answer['budgetLeft'] {
   const dp = policy.rules.differential_privacy;
-  if (dp === 'off') return null;
+  if (dp === 'off' || dp.accounting === 'zcdp') return null;
   const left = (budget: string, spent: readonly string[]): string => {
     const rest = spent.map((amount) => sub(parseDecimal(budget), parseRational(amount)));
     const least = rest.reduce((a, b) => (compare(a, b) <= 0 ? a : b));

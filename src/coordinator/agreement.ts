@@ -1,9 +1,11 @@
 import { ParleyError } from '../core/errors.ts';
 import type { Policy } from '../policy/types.ts';
 import {
+  ledgerExtensionSchema,
   parseRecord,
   sessionOf,
   signedGoSchema,
+  signedStatementSchema,
   verifyGo,
   type QueryError,
 } from '../records/index.ts';
@@ -17,13 +19,16 @@ export interface Refusal {
   readonly error: QueryError;
 }
 
+// What parties tell each other of their ledgers is passed on; only its form is looked at here.
+const isQuestion = (query: Query): boolean => query.submission.document.purpose !== 'prepare';
+
 /**
  * A party has vetted the query. Nobody is asked to reserve before everybody has: a refusal costs no
  * party anything.
  *
  * @returns what all parties are told once all are ready: to give an earlier answer again when all
  *   hold that of one run, else to reserve; null before.
- * @throws ParleyError FRAME_MALFORMED out of turn.
+ * @throws ParleyError FRAME_MALFORMED out of turn, GO_INVALID.
  */
 export function noteReady(
   query: Query,
@@ -32,6 +37,10 @@ export function noteReady(
 ): Extract<Order, { type: 'reserve' | 'replay' }> | Refusal | null {
   if (query.state !== 'agreeing' || query.ready.has(party)) {
     throw new ParleyError('FRAME_MALFORMED', 'a party was ready out of turn');
+  }
+  if (isQuestion(query)) {
+    const what = 'ledger statement';
+    query.ledgers.push(parseRecord(signedStatementSchema, report.ledger, what, 'GO_INVALID'));
   }
   query.ready.add(party);
   if (report.replay !== undefined) query.offers.set(party, report.replay);
@@ -44,7 +53,7 @@ export function noteReady(
   for (const [name, { otherwise }] of query.offers) {
     if (otherwise !== null) return { type: 'refusal', error: { ...otherwise, party: name } };
   }
-  return { type: 'reserve', query_id: query.id };
+  return { type: 'reserve', query_id: query.id, ledgers: query.ledgers };
 }
 
 /**
@@ -68,6 +77,10 @@ export function noteGo(
   if (go.document.plan_digest !== query.planDigest) {
     throw new ParleyError('PLAN_MISMATCH', 'a party derived another plan from the same query');
   }
+  if (isQuestion(query)) {
+    const what = 'ledger extension';
+    query.extensions.push(parseRecord(ledgerExtensionSchema, report.extension, what, 'GO_INVALID'));
+  }
   query.gos.set(party, go);
   if (query.gos.size < query.parties.length) return null;
   const gos = [...query.gos.values()];
@@ -76,5 +89,5 @@ export function noteGo(
     plan_digest: query.planDigest,
     submission_digest: query.submissionDigest,
   });
-  return { type: 'gos', query_id: query.id, gos };
+  return { type: 'gos', query_id: query.id, gos, extensions: query.extensions };
 }

@@ -1,7 +1,11 @@
 /** LOCAL limits of a coordinator; every one bounds what strangers can make it hold or wait for. */
 export interface CoordinatorLimits {
-  /** Queries not yet in a terminal state; more are refused with TOO_MANY_QUERIES. */
+  /** Queries not yet in a terminal state, waiting ones among them; more are refused with TOO_MANY_QUERIES. */
   readonly queriesInFlightMax: number;
+  /** Queries worked on at once, as many as a party takes; others wait for their turn. */
+  readonly queriesRunningMax: number;
+  /** Longest wait for a turn. */
+  readonly queueTimeoutMs: number;
   /** From sending a query out to the last party's go. */
   readonly agreeTimeoutMs: number;
   /** From submission to a terminal state. */
@@ -32,7 +36,9 @@ export interface CoordinatorLimits {
 }
 
 export const COORDINATOR_LIMITS: CoordinatorLimits = {
-  queriesInFlightMax: 8,
+  queriesInFlightMax: 128,
+  queriesRunningMax: 4,
+  queueTimeoutMs: 600_000,
   agreeTimeoutMs: 30_000,
   queryTimeoutMs: 600_000,
   resumeGraceMs: 20_000,

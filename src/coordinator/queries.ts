@@ -16,6 +16,7 @@ import type { Audit, AuditEvent } from './audit.ts';
 import { EnclaveDesk, inEnclave, type EnclaveHost } from './enclave.ts';
 import type { PartyHub } from './hub.ts';
 import { PROGRESS_INTERVAL_MS, type CoordinatorLimits } from './limits.ts';
+import { StartLine } from './line.ts';
 import type { Log } from './log.ts';
 import {
   askedIn,
@@ -63,6 +64,7 @@ export class QueryBook {
   readonly #active = new Map<string, Query>();
   readonly #recovery: RecoveryDesk;
   readonly #enclaves: EnclaveDesk;
+  readonly #line: StartLine;
   /** Ids on their way in: two requests with one id are looked at one after the other. */
   readonly #arriving = new Map<string, Promise<unknown>>();
   readonly #waiters: Waiters;
@@ -80,6 +82,7 @@ export class QueryBook {
     };
     const ends = { fail, changed, answered };
     this.#enclaves = new EnclaveDesk({ packet, policyDigest, host, hub, log, ...ends });
+    this.#line = new StartLine({ limits, fail, start: (query) => this.#start(query) });
   }
 
   /**
@@ -183,12 +186,7 @@ export class QueryBook {
     if (this.#draining) {
       throw new ParleyError('COORDINATOR_AWAY', 'the coordinator is closing');
     }
-    const inFlight = [...this.#active.values()].filter((q) => !TERMINAL.has(q.state)).length;
-    if (inFlight >= this.#o.limits.queriesInFlightMax) {
-      throw new ParleyError('TOO_MANY_QUERIES', 'as many queries are running as the room allows', {
-        hint: 'try again when one has finished',
-      });
-    }
+    this.#line.expectRoom(this.#active.values());
     const query = newQuery(submission, digest);
     this.#active.set(query.id, query);
     try {
@@ -198,7 +196,7 @@ export class QueryBook {
       throw error;
     }
     this.#audit(query, { event: 'submitted', ...askedIn(document) });
-    this.#start(query);
+    this.#line.enter(query);
     return recordOf(query);
   }
 
@@ -343,6 +341,7 @@ export class QueryBook {
     query.error = error;
     for (const timer of query.timers) clearTimeout(timer);
     this.#recovery.close(query);
+    this.#line.leave(query);
     this.#enclaves.close(query);
     if (query.progressTimer !== null) clearTimeout(query.progressTimer);
     const relayed = this.#o.hub.closeRoute(query.id);

@@ -1,12 +1,14 @@
 import { ParleyError } from '../core/errors.ts';
 import type {
   EnclaveRecord,
+  LedgerExtension,
   QueryAnswer,
   QueryError,
   QueryProgress,
   QueryRecord,
   QueryState,
   SignedGo,
+  SignedStatement,
   SignedSubmission,
   Submission,
 } from '../records/index.ts';
@@ -42,6 +44,9 @@ export interface Query {
   readonly offers: Map<string, Offer>;
   /** Set when the query gets an earlier answer. */
   replay: ReplayState | null;
+  /** What parties said of their ledgers before they reserved, and with their goes. */
+  readonly ledgers: SignedStatement[];
+  readonly extensions: LedgerExtension[];
   readonly gos: Map<string, SignedGo>;
   readonly answers: Map<string, QueryAnswer>;
   /** Of a run in an enclave, from its greeting on. */
@@ -103,6 +108,8 @@ export function newQuery(submission: SignedSubmission, digest: string): Query {
     ready: new Set(),
     offers: new Map(),
     replay: null,
+    ledgers: [],
+    extensions: [],
     gos: new Map(),
     answers: new Map(),
     enclave: null,

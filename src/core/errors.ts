@@ -69,6 +69,7 @@ const FAULT_BY_CODE = {
   // agreement between the roles
   PLAN_MISMATCH: 'peer',
   GO_INVALID: 'peer',
+  LEDGER_FORKED: 'peer',
   RECEIPT_INVALID: 'peer',
   RESULT_INVALID: 'peer',
   CONSENT_GIVEN: 'peer',
@@ -172,6 +173,8 @@ const FAULT_BY_CODE = {
   // disk
   LEDGER_CORRUPT: 'storage',
   LEDGER_LOCKED: 'storage',
+  LEDGER_FOREIGN: 'storage',
+  LEDGER_ROLLED_BACK: 'storage',
   STORAGE_FAILED: 'storage',
   CHECKPOINT_CORRUPT: 'storage',
   STORE_MISMATCH: 'storage',

@@ -6,7 +6,7 @@ import type { Enclosure } from './exp.ts';
 const GUARD_BITS = 64n;
 
 /**
- * atanh(num/den) for 0 <= num/den <= 1/3, enclosed: z + z³/3 + z⁵/5 + …
+ * atanh(num/den) for num/den from 0 to 1/3, enclosed: z + z³/3 + z⁵/5 + …
  *
  * Everything is truncated downwards, so the sum is a lower bound. A power is short by less than 3
  * units (each step adds at most two and keeps a ninth of what was), a term therefore by less than 4;
@@ -27,7 +27,7 @@ function atanh(num: bigint, den: bigint, working: bigint): Enclosure {
 }
 
 /**
- * ln x for a rational x > 0, enclosed; integers only, as everything that decides about privacy.
+ * ln x for a positive rational x, enclosed; integers only, as everything that decides about privacy.
  *
  * x = m·2^k with m in (2/3, 4/3], then ln m = ±2·atanh(|m-1|/(m+1)) and ln 2 = 2·atanh(1/3).
  * Cost: about a third as many terms as working bits.

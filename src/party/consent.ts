@@ -1,11 +1,14 @@
 import { toHex } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
 import { formatRational } from '../core/rational.ts';
-import type { Receipt, SignedGo } from '../records/index.ts';
+import type { DatasetTerms } from '../policy/index.ts';
+import type { LedgerExtension, Receipt, SignedGo } from '../records/index.ts';
 import { signGo, suiteOf } from '../records/index.ts';
 import { datasetsOfSide, datasetOfSide } from './dataset.ts';
+import type { LedgerTalk } from './heads.ts';
 import type { Heads } from './ledger/index.ts';
 import type { PartyContext } from './node.ts';
+import { chargesOfSide } from './price.ts';
 import type { VettedQuery } from './vet.ts';
 import { sessionOfGos } from './vet.ts';
 
@@ -23,6 +26,7 @@ export function signOwnGo(context: PartyContext, query: VettedQuery, heads: Head
       party,
       ledger_before: heads.before,
       ledger_after: heads.after,
+      ledger_seq: heads.seq,
       datasets: datasetsOfSide(query.plan.sides[query.side]!, dataset),
       suite: suiteOf(query.submission.backend),
       nonce: toHex(rng(32)),
@@ -31,33 +35,54 @@ export function signOwnGo(context: PartyContext, query: VettedQuery, heads: Head
   );
 }
 
+/** A go, and that the ledger it names continues what others keep of it. */
+export interface ReservedGo {
+  readonly go: SignedGo;
+  readonly extension: LedgerExtension;
+}
+
 /**
  * Charges this party's ledger durably for a vetted query, whatever it will run on, and consents.
+ * @param talk - the others' statements have been heard.
  * @throws ParleyError BUDGET_EXHAUSTED, QUERY_ID_REUSED, STORAGE_FAILED.
  */
-export function reserveAndGo(context: PartyContext, query: VettedQuery): SignedGo {
+export function reserveAndGo(
+  context: PartyContext,
+  query: VettedQuery,
+  talk: LedgerTalk,
+): ReservedGo {
   const { ledger, policyDigest, dataset, budget } = context;
-  const { submission, plan, price, planDigest, side } = query;
+  const { submission, plan, price, planDigest, side, peers } = query;
   const heads = ledger.reserve(
     {
       queryId: submission.query_id,
       planDigest,
       policyDigest,
+      peers: peers.map(({ party }) => party),
       dataset: datasetOfSide(plan.sides[side]!, dataset),
-      epsilon: price.epsilon,
-      delta: price.delta,
+      charges: chargesOf(context, query),
+      ...price,
     },
-    budget,
+    { limits: budget, missing: talk.missing },
   );
-  return signOwnGo(context, query, heads);
+  return { go: signOwnGo(context, query, heads), extension: talk.extend() };
 }
 
-/** What this party's ledger has spent in all, as receipts and authorisations state it. */
-export function spentOf({ ledger }: PartyContext): Receipt['spent'] {
-  return {
-    epsilon: formatRational(ledger.spent.epsilon),
-    delta: formatRational(ledger.spent.delta),
-  };
+/**
+ * What this party's data in a query has spent in all, as receipts and authorisations state it: of
+ * several datasets the most, amount by amount.
+ */
+export function spentOf(context: PartyContext, query: VettedQuery): Receipt['spent'] {
+  const { epsilon, delta } = context.ledger.spentOf(chargesOf(context, query));
+  return { epsilon: formatRational(epsilon), delta: formatRational(delta) };
+}
+
+/** The datasets of this party that a query is charged to. */
+export function chargesOf(
+  { datasets }: Pick<PartyContext, 'datasets'>,
+  { plan, side }: Pick<VettedQuery, 'plan' | 'side'>,
+): readonly DatasetTerms[] {
+  return chargesOfSide(plan.sides[side]!, datasets);
 }
 
 /** The session of everybody's goes, of which one is this party's own. @throws ParleyError GO_INVALID. */

@@ -2,20 +2,24 @@ import { z } from 'zod';
 import type { ErrorDocument } from '../core/errors.ts';
 import { ParleyError } from '../core/errors.ts';
 import type {
+  LedgerExtension,
   SealedShare,
   Signed,
   SignedGo,
   SignedReceipt,
   SignedReplay,
+  SignedStatement,
   SignedSubmission,
   TeeAuthorisation,
 } from '../records/index.ts';
 import {
   errorDocumentSchema,
   greetingSchema,
+  ledgerExtensionSchema,
   QUERY_ID,
   signedEnvelopeSchema,
   signedGoSchema,
+  signedStatementSchema,
   signedSubmissionSchema,
 } from '../records/index.ts';
 import { EPOCHS_MAX } from '../transport/index.ts';
@@ -34,7 +38,11 @@ const fromCoordinator = z.discriminatedUnion('type', [
     submission: signedSubmissionSchema,
     plan_digest: z.string().regex(/^[0-9a-f]{64}$/),
   }),
-  z.strictObject({ type: z.literal('reserve'), query_id: queryId }),
+  z.strictObject({
+    type: z.literal('reserve'),
+    query_id: queryId,
+    ledgers: z.array(signedStatementSchema).max(8),
+  }),
   z.strictObject({
     type: z.literal('replay'),
     query_id: queryId,
@@ -44,6 +52,7 @@ const fromCoordinator = z.discriminatedUnion('type', [
     type: z.literal('gos'),
     query_id: queryId,
     gos: z.array(signedGoSchema).max(8),
+    extensions: z.array(ledgerExtensionSchema).max(8),
   }),
   z.strictObject({ type: z.literal('park'), query_id: queryId, epoch }),
   z.strictObject({ type: z.literal('resume'), query_id: queryId, epoch }),
@@ -95,8 +104,15 @@ export type ToCoordinator =
       readonly query_id: string;
       /** The run whose answer this party can give again, and why it would not run anew. */
       readonly replay?: { readonly session: string; readonly otherwise: ErrorDocument | null };
+      /** What this party says of its ledger; of no interest when it only prepares. */
+      readonly ledger?: SignedStatement;
     }
-  | { readonly type: 'go'; readonly query_id: string; readonly go: SignedGo }
+  | {
+      readonly type: 'go';
+      readonly query_id: string;
+      readonly go: SignedGo;
+      readonly extension?: LedgerExtension;
+    }
   | { readonly type: 'refuse' | 'fail'; readonly query_id: string; readonly error: ErrorDocument }
   | {
       readonly type: 'progress';

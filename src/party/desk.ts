@@ -1,6 +1,8 @@
 import { asParleyError, ParleyError } from '../core/errors.ts';
-import type { SignedGo, Submission } from '../records/index.ts';
+import { FREE } from '../dp/index.ts';
+import type { LedgerExtension, SignedGo, SignedStatement, Submission } from '../records/index.ts';
 import type { AnswerReport } from './checkpoints/index.ts';
+import { chargesOf } from './consent.ts';
 import type { CommittedReport, FromCoordinator, PreparedReport, ToCoordinator } from './control.ts';
 import { EnclaveSession } from './enclave-run.ts';
 import type { PartyContext } from './node.ts';
@@ -67,13 +69,13 @@ export class Desk {
         this.#admit(message);
         break;
       case 'reserve':
-        this.#reserve(message.query_id);
+        this.#reserve(message.query_id, message.ledgers);
         break;
       case 'replay':
         this.#replay(message.query_id, message.session);
         break;
       case 'gos':
-        this.#start(message.query_id, message.gos);
+        this.#start(message.query_id, message.gos, message.extensions);
         break;
       case 'park':
         this.#park(message.query_id, message.epoch);
@@ -213,7 +215,8 @@ export class Desk {
       const given = findAnswer(this.#context, query);
       const refusal = refusalOf(() => {
         if (ledger.has(queryId)) throw reused();
-        ledger.expectAffordable(query.price, budget);
+        const charges = chargesOf(this.#context, query);
+        ledger.expectAffordable(charges, query.price, { limits: budget, missing: FREE });
       });
       if (refusal !== null && given === null) throw refusal;
       const kind = kindOf(query.submission);
@@ -224,7 +227,7 @@ export class Desk {
         offer === null
           ? {}
           : { replay: { session: offer.given.session, otherwise: offer.otherwise } };
-      this.#send({ type: 'ready', query_id: queryId, ...replay });
+      this.#send({ type: 'ready', query_id: queryId, ...replay, ...talkOf(entry.session) });
     } catch (error) {
       this.#report('refuse', queryId, error);
     }
@@ -246,26 +249,31 @@ export class Desk {
     }
   }
 
-  #reserve(queryId: string): void {
+  #reserve(queryId: string, ledgers: readonly SignedStatement[]): void {
     const session = this.#entries.get(queryId)?.session;
     if (session?.state !== 'vetted') return;
     try {
+      if (session instanceof PrepareSession) {
+        this.#send({ type: 'go', query_id: queryId, go: session.reserve() });
+        return;
+      }
+      session.talk?.hear(ledgers);
       // Before the charge: a crash between the two costs a run of the approval, never gives one.
       // Preparing runs nothing, so it uses none.
-      if (session.query.submission.purpose !== 'prepare') usePermit(session.query, this.#context);
-      this.#send({ type: 'go', query_id: queryId, go: session.reserve() });
+      usePermit(session.query, this.#context);
+      this.#send({ type: 'go', query_id: queryId, ...session.reserve() });
     } catch (error) {
       this.#forget(queryId);
       this.#report('refuse', queryId, error);
     }
   }
 
-  #start(queryId: string, gos: readonly SignedGo[]): void {
+  #start(queryId: string, gos: readonly SignedGo[], extensions: readonly LedgerExtension[]): void {
     const entry = this.#entries.get(queryId);
     if (entry?.session.state !== 'reserved') return;
     clearTimeout(entry.late);
     entry.late = setTimeout(() => this.#fail(queryId, timedOut()), RUN_TIMEOUT_MS);
-    this.#follow(queryId, entry, entry.session.begin(gos));
+    this.#follow(queryId, entry, entry.session.begin(gos, extensions));
   }
 
   /** What the coordinator carries of a run in an enclave; whatever is wrong with it ends the run. */
@@ -356,6 +364,12 @@ function refusalOf(check: () => void): ParleyError | null {
   } catch (error) {
     return asParleyError(error);
   }
+}
+
+/** What a party says of its ledger when it is ready; nothing when it only prepares. */
+function talkOf(session: Entry['session']): { readonly ledger?: SignedStatement } {
+  if (session instanceof PrepareSession || session.talk === null) return {};
+  return { ledger: session.talk.statement };
 }
 
 function kindOf({ backend, purpose }: Submission) {

@@ -1,7 +1,13 @@
 import { deferred } from '../core/deferred.ts';
 import { expect, ParleyError } from '../core/errors.ts';
 import type { LocalTable } from '../engine/types.ts';
-import type { EnclaveGreeting, Signed, SignedGo, TeeEnvelope } from '../records/index.ts';
+import type {
+  EnclaveGreeting,
+  LedgerExtension,
+  Signed,
+  SignedGo,
+  TeeEnvelope,
+} from '../records/index.ts';
 import { ENCLAVE_NAME } from '../records/index.ts';
 import {
   appraiseEnclave,
@@ -12,8 +18,9 @@ import {
   type Consent,
 } from '../tee-adapter/host/index.ts';
 import { PAYLOAD_BYTES_MAX } from '../transport/index.ts';
-import { reserveAndGo, sessionWith, spentOf } from './consent.ts';
+import { reserveAndGo, sessionWith, spentOf, type ReservedGo } from './consent.ts';
 import type { CommittedReport } from './control.ts';
+import { LedgerTalk } from './heads.ts';
 import { runLocalStage } from './local/index.ts';
 import type { PartyContext } from './node.ts';
 import { SOFTWARE } from './release.ts';
@@ -47,6 +54,7 @@ interface Sealed {
  */
 export class EnclaveSession {
   readonly query: VettedQuery;
+  readonly talk: LedgerTalk;
   readonly #context: PartyContext;
   readonly #stop = new AbortController();
   readonly #greeting = deferred<EnclaveGreeting>();
@@ -61,6 +69,7 @@ export class EnclaveSession {
   constructor(context: PartyContext, query: VettedQuery) {
     this.#context = context;
     this.query = query;
+    this.talk = new LedgerTalk(context, query);
   }
 
   get state(): EnclaveState {
@@ -68,23 +77,28 @@ export class EnclaveSession {
   }
 
   /** Charges the ledger durably and consents. @throws ParleyError BUDGET_EXHAUSTED, STORAGE_FAILED. */
-  reserve(): SignedGo {
+  reserve(): ReservedGo {
     this.#step('vetted', 'reserved');
-    this.#go = reserveAndGo(this.#context, this.query);
-    return this.#go;
+    const reserved = reserveAndGo(this.#context, this.query, this.talk);
+    this.#go = reserved.go;
+    return reserved;
   }
 
   /**
-   * Takes everybody's goes, reads the own table, and waits for the enclave.
+   * Takes everybody's goes, keeps the ledger heads they name, reads the own table, and waits for the enclave.
    * @returns when the ledger has committed the enclave's answer.
-   * @throws ParleyError GO_INVALID, the code of the evidence's rejection, CANCELLED, and what local
+   * @throws ParleyError GO_INVALID, LEDGER_FORKED, the code of the evidence's rejection, CANCELLED, and what local
    *   stage, worker and connection throw.
    */
-  async begin(gos: readonly SignedGo[]): Promise<CommittedReport> {
+  async begin(
+    gos: readonly SignedGo[],
+    extensions: readonly LedgerExtension[],
+  ): Promise<CommittedReport> {
     this.#step('reserved', 'running');
     const own = this.#go;
     expect(own !== null, 'a reserved session has its go');
     this.#session = sessionWith(this.#context, this.query, gos, own);
+    this.talk.keep(gos, extensions);
     const local = this.#localStage();
     // It may fail while the enclave is still being started.
     local.catch(() => undefined);
@@ -193,7 +207,7 @@ export class EnclaveSession {
     const { keys, relay } = this.#context;
     const { hello: greeting, gos } = consent;
     this.#accepted = { greeting, gos };
-    const statement = { spent: spentOf(this.#context), software: SOFTWARE };
+    const statement = { spent: spentOf(this.#context, this.query), software: SOFTWARE };
     const authorisation = authorise(consent, statement, keys.identity.privateKey);
     const { query_id } = this.query.submission;
     relay.sendControl({ type: 'authorise', query_id, authorisation, enc });

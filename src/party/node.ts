@@ -1,11 +1,12 @@
 import type { Logger } from 'pino';
 import { fromHex } from '../core/bytes.ts';
 import { asParleyError, ParleyError } from '../core/errors.ts';
-import { parseDecimal } from '../core/rational.ts';
 import type { Rng } from '../core/rng.ts';
 import { systemRng } from '../core/rng.ts';
-import type { KeyPair } from '../policy/index.ts';
-import { signBytes, verifyPacket } from '../policy/index.ts';
+import type { Limits } from '../dp/index.ts';
+import { limitsOf } from '../dp/index.ts';
+import type { DatasetTerms, KeyPair } from '../policy/index.ts';
+import { datasetTerms, signBytes, verifyPacket } from '../policy/index.ts';
 import type { Policy, PolicyPacket } from '../policy/types.ts';
 import type { DirectLinks, Relay, TraceEvent } from '../transport/index.ts';
 import { connectRelay } from '../transport/index.ts';
@@ -15,7 +16,6 @@ import { openShelf } from './checkpoints/index.ts';
 import { ApprovalBook } from './approvals/index.ts';
 import { parseControl } from './control.ts';
 import { Desk, QUERIES_MAX, RUN_TIMEOUT_MS } from './desk.ts';
-import type { Budget } from './ledger/index.ts';
 import { Ledger } from './ledger/index.ts';
 import { openDirect, type ListenAddress } from './links.ts';
 import { openPool, type WorkerPool } from './run/pool.ts';
@@ -32,6 +32,8 @@ export interface PartyOptions {
   /** The store its data was imported into. */
   readonly storePath: string;
   readonly ledgerDirectory: string;
+  /** A ledger for all rooms of the party, which draw on the same budgets; else it is of one room. */
+  readonly ledgerShared?: boolean;
   /** Where runs are kept, sealed, until they end; see checkpoints/. */
   readonly runsDirectory: string;
   /** Where answers are kept for identical questions; without it every question is run. */
@@ -65,7 +67,10 @@ export interface PartyContext {
   readonly relay: Relay;
   /** Null when links go through the relay. */
   readonly direct: DirectLinks | null;
-  readonly budget: Budget | null;
+  /** What any dataset may spend under the policy; null without differential privacy. */
+  readonly budget: Limits | null;
+  /** This party's datasets, as budgets are of them. */
+  readonly datasets: readonly DatasetTerms[];
   /** Commitment to a table's content, as the ledger names it. */
   readonly dataset: (table: string) => string;
   readonly pool: WorkerPool;
@@ -89,17 +94,19 @@ export interface PartyNode {
 /**
  * Starts a party node: checks the packet and its own keys, opens store and ledger, joins the room.
  * @throws ParleyError POLICY_UNSIGNED, POLICY_BAD_SIGNATURE, POLICY_FOREIGN (not a party of it, or
- *   other keys), STORE_MISMATCH, LEDGER_CORRUPT, LEDGER_LOCKED, BAD_CONFIG (`listen`), COORDINATOR_AWAY.
+ *   other keys), POLICY_OUT_OF_RANGE (it changes what the ledger's datasets spend under), STORE_MISMATCH,
+ *   LEDGER_CORRUPT, LEDGER_ROLLED_BACK, LEDGER_FOREIGN, LEDGER_LOCKED, BAD_CONFIG (`listen`), COORDINATOR_AWAY.
  */
 export async function startParty(options: PartyOptions): Promise<PartyNode> {
   const { policy, digest } = verifyPacket(options.packet);
   expectOwnKeys(policy, options);
+  const budget = budgetOf(policy);
   const store = await openStore(options.storePath, { readOnly: true });
   let ledger: Ledger | null = null;
   let stock: Stock | null = null;
   let direct: DirectLinks | null = null;
   try {
-    ledger = Ledger.open(options.ledgerDirectory, { room: policy.room, party: options.party });
+    ledger = openLedger(policy, options);
     stock = openStock(policy, digest, options);
     direct = await openDirect(policy, options);
     const relay = await connectRelay({
@@ -129,7 +136,8 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
       store,
       relay,
       direct,
-      budget: budgetOf(policy),
+      budget,
+      datasets: datasetTerms(policy, options.party),
       dataset: commitmentsOf(policy, options.party, store),
       pool: openPool(QUERIES_MAX, options.workers),
       stock,
@@ -188,10 +196,28 @@ function approvalsOf(
   return new ApprovalBook(approvalsDirectory, { room, policyDigest, party, identityKey });
 }
 
-function budgetOf(policy: Policy): Budget | null {
+function budgetOf(policy: Policy): Limits | null {
   const dp = policy.rules.differential_privacy;
-  if (dp === 'off') return null;
-  return { epsilon: parseDecimal(dp.epsilon_budget), delta: parseDecimal(dp.delta_budget) };
+  return dp === 'off' ? null : limitsOf(dp);
+}
+
+/** The ledger, once it is sure that the policy may spend from it. */
+function openLedger(policy: Policy, options: PartyOptions): Ledger {
+  const { party, keys, ledgerDirectory, ledgerShared: shared = false } = options;
+  const owner = { party, room: policy.room, shared, identity: keys.identity };
+  const ledger = Ledger.open(ledgerDirectory, owner);
+  const dp = policy.rules.differential_privacy;
+  try {
+    ledger.expectTerms({
+      datasets: datasetTerms(policy, party),
+      partyIndex: policy.parties.findIndex(({ name }) => name === party),
+      refresh: dp === 'off' ? 'none' : (dp.budget_refresh ?? 'none'),
+    });
+    return ledger;
+  } catch (error) {
+    ledger.close();
+    throw error;
+  }
 }
 
 function commitmentsOf(policy: Policy, party: string, store: Store): (table: string) => string {

@@ -39,8 +39,8 @@ export class PrepareSession {
   /** Consents; nothing is charged, so the ledger stays as it is. */
   reserve(): SignedGo {
     this.#step('vetted', 'reserved');
-    const { head } = this.#context.ledger;
-    this.#go = signOwnGo(this.#context, this.query, { before: head, after: head });
+    const { seq, hash } = this.#context.ledger.head.document;
+    this.#go = signOwnGo(this.#context, this.query, { before: hash, after: hash, seq });
     return this.#go;
   }
 

@@ -84,7 +84,7 @@ export async function releaseShare(
       ...statedOf(query),
       share_digest: digest,
       share_commitment,
-      spent: spentOf(context),
+      spent: spentOf(context, query),
       software: SOFTWARE,
     },
     keys.identity.privateKey,

@@ -1,14 +1,15 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { asParleyError, expect, ParleyError, type ErrorCode } from '../core/errors.ts';
 import type { OutputShare } from '../engine/types.ts';
-import type { SignedGo } from '../records/index.ts';
+import type { LedgerExtension, SignedGo } from '../records/index.ts';
 import type { Link } from '../transport/index.ts';
 import { EPOCHS_MAX } from '../transport/index.ts';
 import type { AnswerReport } from './checkpoints/index.ts';
 import { RunFolder } from './checkpoints/index.ts';
-import { reserveAndGo, sessionWith } from './consent.ts';
+import { reserveAndGo, sessionWith, type ReservedGo } from './consent.ts';
 import { datasetOfSide } from './dataset.ts';
 import { bytesSent, openLinks, settingOf, type EpochOf } from './epoch.ts';
+import { LedgerTalk } from './heads.ts';
 import { runLocalStage } from './local/index.ts';
 import type { PartyContext } from './node.ts';
 import { keepAnswer } from './replay.ts';
@@ -54,6 +55,8 @@ export interface RestoredRun {
 export class QuerySession {
   readonly #context: PartyContext;
   readonly query: VettedQuery;
+  /** Of ledgers, before the run; null when it was restored. */
+  readonly talk: LedgerTalk | null;
   #stop = new AbortController();
   #state: SessionState = 'vetted';
   #go: SignedGo | null = null;
@@ -67,6 +70,7 @@ export class QuerySession {
   constructor(context: PartyContext, query: VettedQuery, restored: RestoredRun | null = null) {
     this.#context = context;
     this.query = query;
+    this.talk = restored === null ? new LedgerTalk(context, query) : null;
     if (restored === null) return;
     this.#go = restored.go;
     this.#gos = restored.gos;
@@ -92,25 +96,32 @@ export class QuerySession {
   }
 
   /** Charges the ledger durably and consents. @throws ParleyError BUDGET_EXHAUSTED, STORAGE_FAILED. */
-  reserve(): SignedGo {
+  reserve(): ReservedGo {
     this.#step('vetted', 'reserved');
-    this.#go = reserveAndGo(this.#context, this.query);
-    return this.#go;
+    expect(this.talk !== null, 'a new session talks of ledgers');
+    const reserved = reserveAndGo(this.#context, this.query, this.talk);
+    this.#go = reserved.go;
+    return reserved;
   }
 
   /**
-   * Takes everybody's goes, puts on disk what a restarted node needs, and runs the first epoch.
+   * Takes everybody's goes, keeps the ledger heads they name, puts on disk what a restarted node
+   * needs, and runs the first epoch.
    * @returns the answer, or null when the run was interrupted and waits to be resumed.
-   * @throws ParleyError GO_INVALID, STORAGE_FAILED, FINISH_INTERRUPTED, and whatever link,
-   *   protocols and local stage throw.
+   * @throws ParleyError GO_INVALID, LEDGER_FORKED, STORAGE_FAILED, FINISH_INTERRUPTED, and whatever
+   *   link, protocols and local stage throw.
    */
-  async begin(gos: readonly SignedGo[]): Promise<AnswerReport | null> {
+  async begin(
+    gos: readonly SignedGo[],
+    extensions: readonly LedgerExtension[],
+  ): Promise<AnswerReport | null> {
     this.#step('reserved', 'running');
-    const own = this.#go;
-    expect(own !== null, 'a reserved session has its go');
+    const [own, talk] = [this.#go, this.talk];
+    expect(own !== null && talk !== null, 'a reserved session has its go');
     const { shelf, dataset } = this.#context;
     const { submission, plan, planDigest, signed, side } = this.query;
     this.#session = sessionWith(this.#context, this.query, gos, own);
+    talk.keep(gos, extensions);
     this.#gos = gos;
     // Said before anything takes time: an order to stop names the epoch it stops.
     this.#epoch = 0;

@@ -1,8 +1,6 @@
 import { ParleyError } from '../core/errors.ts';
-import type { Rational } from '../core/rational.ts';
-import { parseRational, ZERO } from '../core/rational.ts';
-import type { Calibration, ReleaseRule } from '../dp/index.ts';
-import { calibrateOnce, noiseRecord } from '../dp/index.ts';
+import type { Calibration, Price, ReleaseRule } from '../dp/index.ts';
+import { calibrateOnce, FREE, noiseRecord } from '../dp/index.ts';
 import {
   CAPACITY_MAX,
   PAIR_CELLS_MAX,
@@ -29,6 +27,7 @@ import { boundsRecord, planDigest, planQuery, tablesOfSides } from '../sql/index
 import { expectInputsFit } from '../tee-adapter/host/index.ts';
 import type { Permit, PermitContext } from './permit.ts';
 import { permitOf } from './permit.ts';
+import { priceOfPlan } from './price.ts';
 
 /** A question this party has vetted on its own: from the signed text and its own signed policy. */
 export interface VettedQuery {
@@ -42,7 +41,7 @@ export interface VettedQuery {
   /** The other parties of the plan. */
   readonly peers: readonly { readonly party: string; readonly side: Side }[];
   readonly calibration: Calibration;
-  readonly price: { readonly epsilon: Rational; readonly delta: Rational };
+  readonly price: Price;
   /** By what it may run: `rules.queries` of the policy. */
   readonly permit: Permit;
 }
@@ -141,7 +140,6 @@ export function vetSubmission(
   expectRunnable(plan, submission.backend);
   const calibration = calibrateOnce(releaseRuleOf(plan));
   expectReceiptFits(plan, calibration);
-  const { differential } = plan.privacy;
   return {
     submission,
     signed,
@@ -152,13 +150,7 @@ export function vetSubmission(
     peers: plan.sides.flatMap(({ party }, side) => (side === index ? [] : [{ party, side }])),
     calibration,
     permit,
-    price:
-      differential === null || submission.purpose === 'prepare'
-        ? { epsilon: ZERO, delta: ZERO }
-        : {
-            epsilon: parseRational(differential.epsilon),
-            delta: parseRational(differential.delta),
-          },
+    price: submission.purpose === 'prepare' ? FREE : priceOfPlan(plan),
   };
 }
 

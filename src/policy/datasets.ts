@@ -83,7 +83,9 @@ function tableBounds(name: string, table: TablePolicy): Record<string, string> {
 
 function columnBounds(column: ColumnPolicy): Record<string, string> {
   const { type, scale, lower, upper, min, max, values } = column;
-  const stated = { scale: scale?.toString(), lower, upper, min, max };
+  const { min_sum_per_partition, max_sum_per_partition } = column;
+  const sums = { min_sum_per_partition, max_sum_per_partition };
+  const stated = { scale: scale?.toString(), lower, upper, min, max, ...sums };
   const present = Object.entries(stated).flatMap(([field, value]) =>
     value === undefined ? [] : [[field, value] as const],
   );

@@ -12,8 +12,10 @@ export {
 export type { RowOpening } from './dataset.ts';
 export {
   BOUNDS_BYTES_MAX,
+  HEADS_MAX,
   NOISE_BYTES_MAX,
   OPENING_BYTES_MAX,
+  PROOF_STEPS_MAX,
   QUERY_RECORD_BYTES_MAX,
   SALT_BYTES,
   SHARE_BYTES_MAX,
@@ -38,6 +40,26 @@ export type {
   TeeAuthorisation,
   TeeEnvelope,
 } from './enclave.ts';
+export {
+  expectHeadOf,
+  isSignedHead,
+  ledgerExtensionSchema,
+  signedHeadSchema,
+  signedStatementSchema,
+  signHead,
+  signStatement,
+  verifyStatement,
+} from './heads.ts';
+export type {
+  Amounts,
+  ChainProof,
+  LedgerExtension,
+  LedgerHead,
+  LedgerStatement,
+  PeerMemory,
+  SignedHead,
+  SignedStatement,
+} from './heads.ts';
 export {
   datasetsOfGos,
   expectBackend,

@@ -33,3 +33,12 @@ export const TEXT_CHARS_MAX = 500;
  * message of at most 1 MiB; real evidence with collateral has well below 200 KiB.
  */
 export const EVIDENCE_BYTES_MAX = 640 * 1024;
+
+/**
+ * AGREEMENT. Heads of one party that another keeps unproven: one per run at the same time and one
+ * from before. A node runs four.
+ */
+export const HEADS_MAX = 8;
+
+/** AGREEMENT. Longest proof that a chain continues: 2·log2 of 2^53 entries and a little. */
+export const PROOF_STEPS_MAX = 128;

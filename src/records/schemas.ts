@@ -58,7 +58,8 @@ const base64Url = (bytesMax: number): z.ZodString =>
 
 export const signature = z.string().regex(/^[A-Za-z0-9_-]{86}$/);
 
-function signed<T extends z.ZodType>(
+/** A document of this form with a signature. */
+export function signed<T extends z.ZodType>(
   document: T,
 ): z.ZodObject<{ document: T; signature: typeof signature }, z.core.$strict> {
   return z.strictObject({ document, signature });
@@ -112,6 +113,7 @@ export const goSchema: z.ZodType<Go> = z.strictObject({
   ledger_before: digest,
   ledger_after: digest,
   datasets,
+  ledger_seq: count,
   suite: z.string().min(1).max(200),
   nonce: digest,
 });

@@ -64,6 +64,8 @@ export interface Go {
   readonly ledger_after: string;
   /** Of the party's own tables that the plan reads, in the plan's order. */
   readonly datasets: readonly DatasetCommitment[];
+  /** Number of the entry that `ledger_after` is the head of, from 1. */
+  readonly ledger_seq: number;
   /** Names every protocol and its parameters; parties with different suites do not run. */
   readonly suite: string;
   /** 32 fresh bytes, hex: makes every session new even for equal inputs. */

@@ -44,12 +44,19 @@ const gos = z.strictObject({
   type: z.literal('gos'),
   query_id: queryId,
   gos: z.array(z.unknown()).max(8),
+  extensions: z.array(z.unknown()).max(8),
 });
 /**
  * Two phases, so that a refusal by one party costs the other nothing: `query` to all, `ready` (or
  * `refuse`) from all; then `reserve` to all, `go` from all; then `gos` to all, which starts the run.
+ * With them travels what parties tell each other of their ledgers: statements before anybody
+ * reserves, extensions of what the others keep with the goes. Preparing has neither.
  */
-const reserve = z.strictObject({ type: z.literal('reserve'), query_id: queryId });
+const reserve = z.strictObject({
+  type: z.literal('reserve'),
+  query_id: queryId,
+  ledgers: z.array(z.unknown()).max(8),
+});
 /**
  * A party that has answered an identical question before says with `ready` which run that was, and
  * why it would refuse to run anew (null: it would not). When all parties name one run, `replay` goes
@@ -59,6 +66,7 @@ const ready = z.strictObject({
   type: z.literal('ready'),
   query_id: queryId,
   replay: z.strictObject({ session: digest, otherwise: error.nullable() }).exactOptional(),
+  ledger: z.unknown().optional(),
 });
 const replay = z.strictObject({ type: z.literal('replay'), query_id: queryId, session: digest });
 const replayed = z.strictObject({
@@ -125,7 +133,12 @@ const hello = z.strictObject({
   nonce: digest,
   signature: z.string().regex(/^[A-Za-z0-9_-]{86}$/),
 });
-const go = z.strictObject({ type: z.literal('go'), query_id: queryId, go: z.unknown() });
+const go = z.strictObject({
+  type: z.literal('go'),
+  query_id: queryId,
+  go: z.unknown(),
+  extension: z.unknown().optional(),
+});
 const refuse = z.strictObject({ type: z.literal('refuse'), query_id: queryId, error });
 const fail = z.strictObject({ type: z.literal('fail'), query_id: queryId, error });
 const progress = z.strictObject({

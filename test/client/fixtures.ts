@@ -134,6 +134,7 @@ export async function answeredRecord(
       ledger_before: toHex(rng(32)),
       ledger_after: toHex(rng(32)),
       datasets: datasets[party]!,
+      ledger_seq: 2,
       suite: SUITE,
       nonce: toHex(rng(32)),
     };

@@ -15,6 +15,7 @@ import {
   coordinatorWith,
   fakeParties,
   fakeParty,
+  extensionOf,
   goOf,
   over,
   PARTIES,
@@ -25,6 +26,9 @@ import {
   submission,
   type FakeParty,
   type TestCoordinator,
+  sendGo,
+  sendReady,
+  statementOf,
 } from './room.ts';
 
 const rng = seededRng('coordinator');
@@ -146,7 +150,7 @@ describe('the life of a query', () => {
     const signed = submission();
     const id = signed.document.query_id;
     await post(coordinator.url, signed);
-    a.relay.sendControl({ type: 'ready', query_id: id });
+    sendReady(a, id);
     await b.next('query', id);
     b.relay.sendControl({
       type: 'refuse',
@@ -292,7 +296,7 @@ describe('a party that lies', () => {
       async (id, a) => {
         const order = await a.next('query', id);
         const go = goOf(a.name, order.submission as never, order.plan_digest);
-        a.relay.sendControl({ type: 'go', query_id: id, go });
+        sendGo(a, id, go);
       },
       'GO_INVALID',
     ],
@@ -301,7 +305,7 @@ describe('a party that lies', () => {
       async (id, a, b) => {
         const order = await ready(id, a, b);
         const go = goOf(b.name, order.submission as never, order.plan_digest);
-        a.relay.sendControl({ type: 'go', query_id: id, go });
+        sendGo(a, id, go);
       },
       'GO_INVALID',
     ],
@@ -310,7 +314,7 @@ describe('a party that lies', () => {
       async (id, a, b) => {
         const order = await ready(id, a, b);
         const go = goOf(a.name, order.submission as never, 'ee'.repeat(32));
-        a.relay.sendControl({ type: 'go', query_id: id, go });
+        sendGo(a, id, go);
       },
       'PLAN_MISMATCH',
     ],
@@ -323,7 +327,7 @@ describe('a party that lies', () => {
           [b, 'two'],
         ] as const) {
           const go = goOf(party.name, order.submission as never, order.plan_digest, { suite });
-          party.relay.sendControl({ type: 'go', query_id: id, go });
+          sendGo(party, id, go);
         }
       },
       'GO_INVALID',
@@ -331,7 +335,7 @@ describe('a party that lies', () => {
     [
       'sends no go at all',
       async (id, a) => {
-        a.relay.sendControl({ type: 'go', query_id: id, go: { signature: 'x' } });
+        sendGo(a, id, { signature: 'x' });
       },
       'GO_INVALID',
     ],
@@ -369,8 +373,8 @@ describe('a party that lies', () => {
         const go = goOf(a.name, submission(), '00'.repeat(32));
         const other = goOf(PARTIES[1], submission(), '00'.repeat(32));
         await answerOf(a.name, [go, other]).catch(() => undefined);
-        a.relay.sendControl({ type: 'ready', query_id: id });
-        a.relay.sendControl({ type: 'ready', query_id: id });
+        sendReady(a, id);
+        sendReady(a, id);
       },
       'FRAME_MALFORMED',
     ],
@@ -387,7 +391,7 @@ describe('a party that lies', () => {
 
   async function ready(id: string, a: FakeParty, b: FakeParty) {
     const order = await a.next('query', id);
-    for (const party of [a, b]) party.relay.sendControl({ type: 'ready', query_id: id });
+    for (const party of [a, b]) sendReady(party, id);
     await a.next('reserve', id);
     return order;
   }
@@ -412,11 +416,11 @@ describe('limits', () => {
     const signed = submission();
     const id = signed.document.query_id;
     await post(coordinator.url, signed);
-    for (const party of [a, b]) party.relay.sendControl({ type: 'ready', query_id: id });
+    for (const party of [a, b]) sendReady(party, id);
     const order = await a.next('query', id);
     await a.next('reserve', id);
     const go = goOf(a.name, order.submission as never, order.plan_digest);
-    a.relay.sendControl({ type: 'go', query_id: id, go });
+    sendGo(a, id, go);
     expect(await over(coordinator.url, id)).toMatchObject({
       state: 'failed',
       error: { code: 'TIMEOUT', party: b.name },
@@ -724,12 +728,14 @@ describe('the relay', () => {
     const id = signed.document.query_id;
     await post(coordinator.url, signed);
     const { plan_digest } = await a.next('query', id);
-    a.relay.sendControl({ type: 'ready', query_id: id });
-    raw.send(JSON.stringify({ type: 'ready', query_id: id }));
+    sendReady(a, id);
+    const ledger = statementOf(PARTIES[1], id);
+    raw.send(JSON.stringify({ type: 'ready', query_id: id, ledger }));
     await a.next('reserve', id);
     const [own, other] = PARTIES.map((p) => goOf(p, signed, plan_digest));
-    a.relay.sendControl({ type: 'go', query_id: id, go: own });
-    raw.send(JSON.stringify({ type: 'go', query_id: id, go: other }));
+    sendGo(a, id, own);
+    const extension = extensionOf(PARTIES[1]);
+    raw.send(JSON.stringify({ type: 'go', query_id: id, go: other, extension }));
     await a.next('gos', id);
     return { a, id, raw, pipe: a.relay.pipe(id, PARTIES[1]) };
   }

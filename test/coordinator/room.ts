@@ -16,13 +16,18 @@ import {
   sessionOf,
   shareDigest,
   signGo,
+  signHead,
   signReceipt,
+  signStatement,
   signSubmission,
   submissionDigest,
   type Go,
+  type LedgerExtension,
   type QueryRecord,
   type Receipt,
   type SignedGo,
+  type SignedHead,
+  type SignedStatement,
   type SignedSubmission,
   type Submission,
 } from '../../src/records/index.ts';
@@ -169,6 +174,7 @@ export function goOf(
     ledger_before: '00'.repeat(32),
     ledger_after: '11'.repeat(32),
     datasets: [{ table: 'purchases', commitment: '33'.repeat(32) }],
+    ledger_seq: 2,
     suite: 'test',
     nonce: toHex(randomBytes(32)),
     ...edit,
@@ -176,13 +182,45 @@ export function goOf(
   return signGo(go, room.parties[party]!.identity.privateKey);
 }
 
+function headOf(party: string, seq: number, hash: string): SignedHead {
+  const { identity } = room.parties[party]!;
+  const own = { room: room.policy.room, party, identity_key: identity.publicKey };
+  return signHead({ version: 1, ...own, seq, hash }, identity.privateKey);
+}
+
+/** What a party says of its ledger before it reserves. */
+export function statementOf(party: string, id: string): SignedStatement {
+  const { identity } = room.parties[party]!;
+  const names = { room: room.policy.room, policy_digest: room.digest, query_id: id, party };
+  const head = headOf(party, 1, '00'.repeat(32));
+  const seen = PARTIES.filter((name) => name !== party).map((name) => ({
+    party: name,
+    heads: [],
+    shared: { epsilon: '0', delta: '0', rho: '0' },
+  }));
+  return signStatement({ version: 1, ...names, head, seen }, identity.privateKey);
+}
+
+export function sendReady(party: FakeParty, id: string): void {
+  party.relay.sendControl({ type: 'ready', query_id: id, ledger: statementOf(party.name, id) });
+}
+
+export function extensionOf(party: string): LedgerExtension {
+  return { head: headOf(party, 2, '11'.repeat(32)), proofs: [] };
+}
+
+export function sendGo(party: FakeParty, id: string, go: unknown): void {
+  const extension = extensionOf(party.name);
+  party.relay.sendControl({ type: 'go', query_id: id, go, extension });
+}
+
 /** Vets, reserves and gives its go; returns everybody's goes. */
 export async function agree(party: FakeParty, id: string): Promise<readonly SignedGo[]> {
   const order = await party.next('query', id);
-  party.relay.sendControl({ type: 'ready', query_id: id });
+  sendReady(party, id);
   await party.next('reserve', id);
   const go = goOf(party.name, order.submission as SignedSubmission, order.plan_digest);
-  party.relay.sendControl({ type: 'go', query_id: id, go });
+  sendGo(party, id, go);
   return (await party.next('gos', id)).gos as readonly SignedGo[];
 }
 

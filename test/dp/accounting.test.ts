@@ -134,7 +134,9 @@ describe('the filter', () => {
     expect(() => limitsOf({ ...fields, rho_budget: '0.2' })).toThrow(
       expect.objectContaining({
         code: 'POLICY_OUT_OF_RANGE',
-        detail: expect.objectContaining({ path: 'rules.differential_privacy.rho_budget' }),
+        detail: expect.objectContaining({
+          path: 'rules.differential_privacy.rho_budget',
+        }) as unknown,
       }),
     );
   });

@@ -116,7 +116,8 @@ describe('a room of templates', () => {
     expectNothingSpent(live);
     const answer = await client.answer(SAME, { template: CALL });
     expect(answer.columns.map(({ name }) => name)).toEqual(['campaign_id', 'spent']);
-    expect(ledgerLines(live, 'shopgood')).toBe(3);
+    // Opened, terms, reserved, the other's head, released.
+    expect(ledgerLines(live, 'shopgood')).toBe(5);
   }, 60_000);
 });
 

@@ -94,7 +94,7 @@ describe('a query of 16 shards', () => {
       // No attempt of a shard is ever run twice.
       const attempts = all.map(({ shard, attempt }) => `${shard} ${attempt}`);
       expect(new Set(attempts).size).toBe(attempts.length);
-      expect(entriesOf(party, queryId)).toEqual(['reserve', 'commit']);
+      expect(entriesOf(party, queryId)).toEqual(['reserve', 'peer_head', 'commit']);
     }
     await until('the runs to be removed', nothingKept);
   });
@@ -118,7 +118,7 @@ describe('a query of 16 shards', () => {
       expect(logged(party, 'computed', queryId).at(-1)).toMatchObject({ batch: null });
       const attempts = finished(party, queryId).map(({ attempt }) => attempt);
       expect(attempts).toEqual(expect.arrayContaining([0, 3]));
-      expect(entriesOf(party, queryId)).toEqual(['reserve', 'commit']);
+      expect(entriesOf(party, queryId)).toEqual(['reserve', 'peer_head', 'commit']);
     }
     const next = newQueryId();
     expect(await ask(next)).toMatchObject({ code: 'answered', cells: EXACT });
@@ -155,7 +155,7 @@ describe('a query of 16 shards', () => {
     await room.kill('newsnow');
     await room.restart('newsnow');
     expect(await ending).toMatchObject({ code: 'answered', cells: EXACT });
-    expect(entriesOf('newsnow', queryId)).toEqual(['reserve', 'commit']);
+    expect(entriesOf('newsnow', queryId)).toEqual(['reserve', 'peer_head', 'commit']);
     await until('the runs to be removed', nothingKept);
   });
 
@@ -167,7 +167,8 @@ describe('a query of 16 shards', () => {
     await room.restart('coordinator', '--resume-grace', '2');
     expect(await ending).toMatchObject({ code: 'COORDINATOR_AWAY' });
     await until('the runs to be removed', nothingKept);
-    for (const party of PARTIES) expect(entriesOf(party, queryId)).toEqual(['reserve']);
+    for (const party of PARTIES)
+      expect(entriesOf(party, queryId)).toEqual(['reserve', 'peer_head']);
   });
 
   it('fails with PARTY_AWAY at everybody when the party stays away', async () => {
@@ -182,7 +183,7 @@ describe('a query of 16 shards', () => {
     await room.restart('newsnow');
     await until('newsnow to remove the run', () => !left('newsnow'));
     expect(await ask(queryId)).toMatchObject({ code: 'PARTY_AWAY' });
-    expect(entriesOf('shopgood', queryId)).toEqual(['reserve']);
+    expect(entriesOf('shopgood', queryId)).toEqual(['reserve', 'peer_head']);
   });
 
   const limit = (party: string, bytes: number): void => {
@@ -199,8 +200,8 @@ describe('a query of 16 shards', () => {
 
   // RLIMIT_FSIZE: every write beyond so many bytes of a file fails, as on a full disk.
   it.skipIf(!canLimit).each<[string, (queryId: string) => number, string[]]>([
-    ['a shard', () => 10, ['reserve']],
-    ['the release', () => statSync(ledgerOf('newsnow')).size + 10, ['reserve']],
+    ['a shard', () => 10, ['reserve', 'peer_head']],
+    ['the release', () => statSync(ledgerOf('newsnow')).size + 10, ['reserve', 'peer_head']],
   ])('releases nothing when the disk is full for %s', async (_, bytes, entries) => {
     const queryId = newQueryId();
     const ending = ask(queryId);
@@ -234,7 +235,7 @@ describe('a query whose finish is interrupted', () => {
     // Asked again under the same id: the same error, no other run, no other charge.
     expect(await ask(queryId)).toMatchObject({ code: 'FINISH_INTERRUPTED' });
     for (const party of PARTIES) {
-      expect(entriesOf(party, queryId)).toEqual(['reserve']);
+      expect(entriesOf(party, queryId)).toEqual(['reserve', 'peer_head']);
       expect(room.log(party).filter(({ msg }) => msg === 'resumed')).toEqual([]);
     }
   });

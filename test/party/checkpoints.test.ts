@@ -17,9 +17,9 @@ import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
-import { parseDecimal } from '../../src/core/rational.ts';
 import { Redacted } from '../../src/core/redacted.ts';
 import { systemRng } from '../../src/core/rng.ts';
+import { FREE } from '../../src/dp/index.ts';
 import { totalsBytes } from '../../src/engine/mpc/index.ts';
 import { openShelf, RunFolder, type AnswerReport } from '../../src/party/checkpoints/index.ts';
 import { folderNameOf } from '../../src/party/checkpoints/run-folder.ts';
@@ -30,7 +30,7 @@ import type { PartyContext } from '../../src/party/node.ts';
 import { restoreRuns, type Restored } from '../../src/party/resume.ts';
 import { QuerySession } from '../../src/party/session.ts';
 import { sessionOfGos, vetSubmission } from '../../src/party/vet.ts';
-import { policyDigest } from '../../src/policy/index.ts';
+import { datasetTerms, policyDigest } from '../../src/policy/index.ts';
 import type { Policy } from '../../src/policy/types.ts';
 import {
   sealShare,
@@ -147,12 +147,16 @@ function agreed(asked = OF_ONE_TABLE, queryId = 'checkpoint-query-01') {
   );
   const own = { policy, policyDigest: digest, party: 'shopgood' };
   const query = vetSubmission(signed, planDigest(plan), own);
-  const ledger = Ledger.open(join(dir, 'ledger'), { room: policy.room, party: 'shopgood' });
-  const zero = parseDecimal('0');
+  const { identity } = keys['shopgood']!;
+  const books = { room: policy.room, party: 'shopgood', shared: false, identity };
+  const ledger = Ledger.open(join(dir, 'ledger'), books);
   const reservation = { queryId, planDigest: query.planDigest, policyDigest: digest };
   const heads = ledger.reserve(
-    { ...reservation, dataset: asked.dataset, epsilon: zero, delta: zero },
-    null,
+    {
+      ...{ ...reservation, ...FREE, dataset: asked.dataset, peers: ['newsnow'] },
+      charges: datasetTerms(policy, 'shopgood'),
+    },
+    { limits: null, missing: FREE },
   );
   const gos: SignedGo[] = plan.sides.map(({ party }) =>
     signGo(
@@ -170,6 +174,7 @@ function agreed(asked = OF_ONE_TABLE, queryId = 'checkpoint-query-01') {
           plan.sides.find((s) => s.party === party)!,
           () => '88'.repeat(32),
         ),
+        ledger_seq: heads.seq,
         suite: SUITE,
         nonce: '77'.repeat(32),
       },
@@ -243,7 +248,8 @@ function agreed(asked = OF_ONE_TABLE, queryId = 'checkpoint-query-01') {
   };
   const folder = join(runs, folderNameOf(queryId));
   const shape = { shards: plan.join.shards, totalsBytes: totalsBytes(plan) };
-  return { queryId, record, owner, session, runs, folder, shape, ledger, create, restore, answer };
+  const run = { queryId, record, owner, session, runs, folder, shape };
+  return { ...run, books, ledger, create, restore, answer };
 }
 
 const codesOf = ({ lost }: Restored): string[] => lost.map(({ error }) => error.code);
@@ -398,7 +404,7 @@ describe('a restarted node', () => {
     await uncharged.create();
     uncharged.ledger.close();
     rmSync(join(dir, 'ledger'), { recursive: true });
-    const blank = Ledger.open(join(dir, 'ledger'), { room: 'shopgood-newsnow', party: 'shopgood' });
+    const blank = Ledger.open(join(dir, 'ledger'), uncharged.books);
     expect(codesOf(await uncharged.restore('data-1', blank))).toEqual(['CHECKPOINT_CORRUPT']);
     blank.close();
     rmSync(join(dir, 'ledger'), { recursive: true });

@@ -63,6 +63,7 @@ function goOf(party: string, change: Partial<Go> = {}, signer = party): SignedGo
     ledger_before: hash('02'),
     ledger_after: hash('03'),
     datasets: [{ table: 'purchases', commitment: hash('07') }],
+    ledger_seq: 2,
     suite: 'parley-mpc-1',
     nonce: hash('04'),
     ...change,

@@ -118,6 +118,7 @@ export function agree(policy: Policy, sql: string): Agreed {
       datasets: plan.sides
         .filter((side) => side.party === party)
         .map(({ table }) => ({ table, commitment: hex32(`${party} ${table}`) })),
+      ledger_seq: 2,
       suite: TEE_SUITE,
       nonce: Buffer.from(systemRng(32)).toString('hex'),
     };

@@ -21,7 +21,7 @@ const NOISE = `
     noise_mechanism: discrete_laplace
     epsilon_budget: "10"
     max_epsilon_per_query: "1"
-    delta_budget: "1e-4"
+    delta_budget: "1e-3"
     delta_per_query: "1e-6"
     max_partitions_contributed: 1
     max_contributions_per_partition: 1`;

@@ -1,262 +1,353 @@
-import { createHash } from 'node:crypto';
-import type { Stats } from 'node:fs';
-import {
-  closeSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  writeSync,
-} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { ParleyError } from '../../core/errors.ts';
+import { asParleyError, expect, ParleyError } from '../../core/errors.ts';
 import type { Rational } from '../../core/rational.ts';
-import { add, compare, formatRational, parseRational, ZERO } from '../../core/rational.ts';
-import { canonicalJson } from '../../policy/index.ts';
-import { parseEntry } from './entry.ts';
-import type { Entry, EntryBody } from './entry.ts';
+import { compare, formatRational } from '../../core/rational.ts';
+import type { Limits, Price } from '../../dp/index.ts';
+import { addPrices, FREE, overLimit } from '../../dp/index.ts';
+import type { DatasetEpoch, DatasetTerms, KeyPair } from '../../policy/index.ts';
+import type { ChainProof, SignedHead } from '../../records/index.ts';
+import { signHead } from '../../records/index.ts';
 import { syncPath } from '../durable.ts';
 import { takeLock } from '../lock.ts';
+import { entryDigest, linkHash, proveBetween } from './chain.ts';
+import type { EntryBody, PeerHeadEntry } from './entry.ts';
+import { entryBytes, formatLine, readLine } from './entry.ts';
+import { appendDurably, cutDurably, LineIndex, readLines } from './file.ts';
+import { HeadFile } from './head-file.ts';
+import { expectHeadKept, expectOwner, LEDGER_FILE, rolledBack, type LedgerOwner } from './owner.ts';
+import type { Heads, Reserved } from './state.ts';
+import { LedgerState } from './state.ts';
+import type { TermsOfPolicy } from './terms.ts';
+import { expectTerms, termsToEnter } from './terms.ts';
 
-/** What a node may spend; exact rationals from the signed policy. Null when the room has no DP. */
-export interface Budget {
-  readonly epsilon: Rational;
-  readonly delta: Rational;
-}
-
-export interface Reservation {
+export interface Reservation extends Price {
   readonly queryId: string;
   readonly planDigest: string;
   readonly policyDigest: string;
+  /** The other parties of the plan. */
+  readonly peers: readonly string[];
+  /** Commitment to the data that is read. */
   readonly dataset: string;
-  readonly epsilon: Rational;
-  readonly delta: Rational;
+  /** What is charged, the whole price each, with the terms it spends under. */
+  readonly charges: readonly DatasetTerms[];
 }
 
-/** Head of the chain before and after an append, hex SHA-256. */
-export interface Heads {
-  readonly before: string;
-  readonly after: string;
+/** What a reservation has to fit. */
+export interface Room {
+  /** Null without differential privacy. */
+  readonly limits: Limits | null;
+  /** What other parties say was reserved here and is not known of. */
+  readonly missing: Price;
 }
 
-/** A reservation as it stands in the ledger. */
-export interface Reserved {
-  readonly planDigest: string;
-  readonly policyDigest: string;
-  readonly dataset: string;
-  readonly heads: Heads;
-  /** Digest of the share released under it; null while nothing is. */
-  readonly released: string | null;
-}
-
-/** LOCAL. Newest reservations kept in full, for runs that are resumed. */
-const RECENT_MAX = 64;
-
-/** SECURITY. Domain of an entry's hash. */
-const DOMAIN = 'parley/ledger/v1\0';
-
-/** The head before the first entry. */
-const GENESIS = '0'.repeat(64);
+/** Another party's head to keep, with the numbers of kept ones it was shown to continue. */
+export type PeerNote = Pick<PeerHeadEntry, 'head' | 'continues'>;
 
 /**
- * A party's own budget ledger: append-only, each entry hashed over its canonical bytes and the
- * previous hash, durable (fsync of file and, at creation, directory) before `reserve` returns.
+ * A party's own budget ledger: append-only, each entry chained to those before it, durable (fsync of
+ * file and, at creation, directory) before `reserve` returns.
  *
  * A reservation is the charge. It is never given back: with security-with-abort a peer sees its
  * shares first and could abort when it dislikes the noise (privacy.md §4).
  */
 export class Ledger {
-  #fd: number;
-  #head = GENESIS;
-  #seq = 0;
-  #epsilon: Rational = ZERO;
-  #delta: Rational = ZERO;
-  readonly #queries = new Set<string>();
-  readonly #recent = new Map<string, Reserved>();
+  readonly #fd: number;
+  readonly #keys: KeyPair;
+  readonly #room: string;
+  readonly #party: string;
+  readonly #state = new LedgerState();
+  readonly #index = new LineIndex();
+  readonly #heads: HeadFile;
   readonly #release: () => void;
-  /** Set when a write failed: what is on disk is then unknown, and nothing more is reserved. */
-  #broken = false;
+  /** Set when nothing more may be written: a write failed, or the ledger is not the newest. */
+  #refusal: ParleyError | null = null;
+  #open = true;
 
-  private constructor(fd: number, release: () => void) {
+  private constructor(fd: number, heads: HeadFile, owner: LedgerOwner, release: () => void) {
     this.#fd = fd;
+    this.#heads = heads;
+    this.#keys = owner.identity;
+    this.#room = owner.room;
+    this.#party = owner.party;
     this.#release = release;
   }
 
   /**
-   * Opens or creates the ledger in `directory` and replays it. A last line cut short by a crash was
-   * never acknowledged and is removed; anything else that does not verify refuses to open.
-   * @throws ParleyError LEDGER_CORRUPT, LEDGER_LOCKED (another process has it), STORAGE_FAILED.
+   * Opens or creates the ledger in `directory` and replays it, every hash anew. A last line cut
+   * short by a crash was never acknowledged and is removed; anything else that does not verify
+   * refuses to open.
+   *
+   * Cost: about 5 s and 60 MB for a million entries (`npm run bench -- ledger`).
+   *
+   * @throws ParleyError LEDGER_CORRUPT, LEDGER_ROLLED_BACK (older than its head file), LEDGER_FOREIGN
+   *   (another room or party), LEDGER_LOCKED (another process has it), STORAGE_FAILED.
    */
-  static open(directory: string, owner: { readonly room: string; readonly party: string }): Ledger {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const release = lockLedger(join(directory, 'ledger.lock'));
+  static open(directory: string, owner: LedgerOwner): Ledger {
+    const release = lockLedger(directory);
+    const opened: (() => void)[] = [release];
     try {
-      const fd = openSync(join(directory, 'ledger.jsonl'), 'a+', 0o600);
-      const ledger = new Ledger(fd, release);
-      const stats: Stats = fstatSync(fd);
-      if (stats.size === 0) {
-        ledger.#append({ kind: 'open', ...owner });
-        syncPath(directory);
-      } else {
-        ledger.#replay(readFileSync(join(directory, 'ledger.jsonl')), owner);
-      }
+      const fd = openSync(join(directory, LEDGER_FILE), 'a+', 0o600);
+      opened.push(() => closeSync(fd));
+      const heads = HeadFile.open(directory, owner.identity.publicKey);
+      opened.push(() => heads.close());
+      const ledger = new Ledger(fd, heads, owner, release);
+      ledger.#replay();
+      if (ledger.#state.tip.seq === 0) ledger.#begin(directory, owner);
+      expectOwner(ledger.#state.owner, owner);
+      expectHeadKept(heads.newest, ledger.head.document, (seq) => ledger.#hashAt(seq));
       return ledger;
-    } catch (error) {
-      release();
-      throw error;
+    } catch (thrown) {
+      for (const undo of opened.reverse()) undo();
+      const error = asParleyError(thrown);
+      if (error.code !== 'INTERNAL') throw error;
+      throw new ParleyError('STORAGE_FAILED', 'the ledger could not be read', {}, thrown);
     }
   }
 
-  get head(): string {
-    return this.#head;
+  /** Number and hash of the last entry, signed. */
+  get head(): SignedHead {
+    const { seq, hash } = this.#state.tip;
+    return signHead(
+      {
+        version: 1,
+        room: this.#room,
+        party: this.#party,
+        identity_key: this.#keys.publicKey,
+        seq,
+        hash: hash.toString('hex'),
+      },
+      this.#keys.privateKey,
+    );
   }
 
-  get spent(): Budget {
-    return { epsilon: this.#epsilon, delta: this.#delta };
+  /** The most that any of these has spent, over all rooms and analysts, amount by amount. */
+  spentOf(charges: readonly DatasetEpoch[]): Price {
+    const most = (a: Rational, b: Rational): Rational => (compare(a, b) < 0 ? b : a);
+    return charges
+      .map((charge) => this.#state.tally.account(charge).spent)
+      .reduce(
+        (a, b) => ({
+          epsilon: most(a.epsilon, b.epsilon),
+          delta: most(a.delta, b.delta),
+          rho: most(a.rho, b.rho),
+        }),
+        FREE,
+      );
   }
 
   /** True when the id was ever reserved here; one id is one charge and one noise draw. */
   has(queryId: string): boolean {
-    return this.#queries.has(queryId);
+    return this.#state.ids.has(queryId);
   }
 
   /** What was reserved for a query, among the newest reservations; null when there is none. */
   reserved(queryId: string): Reserved | null {
-    return this.#recent.get(queryId) ?? null;
+    return this.#state.reserved(queryId);
   }
 
-  /** Looks without charging. @throws ParleyError BUDGET_EXHAUSTED. */
-  expectAffordable(price: Budget, budget: Budget | null): void {
-    if (budget === null) return;
-    expectWithin(add(this.#epsilon, price.epsilon), budget.epsilon, 'epsilon_budget');
-    expectWithin(add(this.#delta, price.delta), budget.delta, 'delta_budget');
+  /** Reserved under a policy for queries in which that party takes part. */
+  shared(policyDigest: string, peer: string): Price {
+    return this.#state.tally.shared(policyDigest, peer);
+  }
+
+  /** What is kept of another party's ledger. */
+  peerHeads(party: string, identityKey: string): readonly SignedHead[] {
+    return this.#state.peerHeads.of(this.#room, party, identityKey);
+  }
+
+  /** @throws ParleyError POLICY_OUT_OF_RANGE when a policy changes what its datasets spend under. */
+  expectTerms(terms: TermsOfPolicy): void {
+    expectTerms(this.#state.tally, terms);
+  }
+
+  /** Looks without charging. @throws ParleyError BUDGET_EXHAUSTED, LEDGER_ROLLED_BACK, STORAGE_FAILED. */
+  expectAffordable(charges: readonly DatasetEpoch[], price: Price, room: Room): void {
+    this.#expectUsable();
+    if (room.limits === null) return;
+    for (const charge of charges) {
+      const { spent } = this.#state.tally.account(charge);
+      const over = overLimit(addPrices(addPrices(spent, room.missing), price), room.limits);
+      if (over !== null) throw exhausted(over);
+    }
   }
 
   /**
    * Charges a query. On return the entry is on disk.
-   * @throws ParleyError QUERY_ID_REUSED, BUDGET_EXHAUSTED (nothing written), STORAGE_FAILED.
+   * @throws ParleyError QUERY_ID_REUSED, BUDGET_EXHAUSTED, LEDGER_ROLLED_BACK (nothing written),
+   *   STORAGE_FAILED.
    */
-  reserve(reservation: Reservation, budget: Budget | null): Heads {
-    if (this.#queries.has(reservation.queryId)) {
+  reserve(reservation: Reservation, room: Room): Heads {
+    if (this.has(reservation.queryId)) {
       throw new ParleyError('QUERY_ID_REUSED', 'this query id has been used before');
     }
-    this.expectAffordable(reservation, budget);
-    return this.#append({
-      kind: 'reserve',
-      query_id: reservation.queryId,
-      plan_digest: reservation.planDigest,
-      policy_digest: reservation.policyDigest,
-      dataset: reservation.dataset,
-      epsilon: formatRational(reservation.epsilon),
-      delta: formatRational(reservation.delta),
+    const { charges } = reservation;
+    this.expectAffordable(charges, reservation, room);
+    const terms = charges.flatMap((charge) => {
+      const entry = termsToEnter(this.#state.tally, charge);
+      return entry === null ? [] : [entry];
     });
+    this.#append([
+      ...terms,
+      {
+        kind: 'reserve',
+        query_id: reservation.queryId,
+        room: this.#room,
+        plan_digest: reservation.planDigest,
+        policy_digest: reservation.policyDigest,
+        peers: [...reservation.peers],
+        dataset: reservation.dataset,
+        charges: charges.map(({ dataset, epoch }) => ({ dataset, epoch })),
+        epsilon: formatRational(reservation.epsilon),
+        delta: formatRational(reservation.delta),
+        rho: formatRational(reservation.rho),
+      },
+    ]);
+    const reserved = this.reserved(reservation.queryId);
+    expect(reserved !== null, 'what was reserved is remembered');
+    return reserved.heads;
+  }
+
+  /** Keeps the heads of the other parties of a run, before it begins. @throws ParleyError STORAGE_FAILED. */
+  notePeers(queryId: string, notes: readonly PeerNote[]): void {
+    this.#append(
+      notes.map(({ head, continues }) => ({
+        kind: 'peer_head',
+        query_id: queryId,
+        head,
+        continues: [...continues],
+      })),
+    );
   }
 
   /** Records what was released under a reservation. @throws ParleyError STORAGE_FAILED. */
-  commit(queryId: string, shareDigest: string): Heads {
-    return this.#append({ kind: 'commit', query_id: queryId, share_digest: shareDigest });
+  commit(queryId: string, shareDigest: string): void {
+    this.#append([{ kind: 'commit', query_id: queryId, share_digest: shareDigest }]);
+  }
+
+  /** That an entry is in the chain of a later one. */
+  prove(from: number, to: number): ChainProof {
+    const entryAt = (n: number): { readonly hash: Buffer; readonly digest: Buffer } => {
+      const { hash, digest } = readLine(this.#index.read(this.#fd, n), n);
+      return { hash: Buffer.from(hash, 'hex'), digest };
+    };
+    return { from, steps: proveBetween(from, to, entryAt) };
+  }
+
+  /**
+   * Compares a head this party signed once, which another kept, with the chain as it is now. When
+   * the chain does not hold it, the ledger lost entries: nothing more is reserved, now and after a
+   * restart.
+   * @throws ParleyError LEDGER_ROLLED_BACK.
+   */
+  expectHolds(head: SignedHead, keptBy: string): void {
+    const { seq, hash } = head.document;
+    if (seq <= this.#state.tip.seq && this.#hashAt(seq) === hash) return;
+    this.#refusal = rolledBack(
+      `the ledger lacks an entry of this party's own that ${keptBy} has kept the head of`,
+    );
+    // An older ledger in a folder that says so is refused at its next start.
+    if (seq > (this.#heads.newest?.document.seq ?? 0)) this.#heads.write(head);
+    throw this.#refusal;
   }
 
   close(): void {
-    if (this.#fd < 0) return;
+    if (!this.#open) return;
+    this.#open = false;
     closeSync(this.#fd);
-    this.#fd = -1;
+    this.#heads.close();
     this.#release();
   }
 
-  #append(body: EntryBody): Heads {
-    if (this.#broken || this.#fd < 0) {
-      throw new ParleyError('STORAGE_FAILED', 'the ledger cannot be written');
+  #hashAt(seq: number): string {
+    return readLine(this.#index.read(this.#fd, seq), seq).hash;
+  }
+
+  #expectUsable(): void {
+    if (this.#refusal !== null) throw this.#refusal;
+    if (!this.#open) throw new ParleyError('STORAGE_FAILED', 'the ledger is closed');
+  }
+
+  /** All on disk, and the head beside them, when it returns. */
+  #append(bodies: readonly EntryBody[]): void {
+    this.#expectUsable();
+    if (bodies.length === 0) return;
+    const applied: (() => void)[] = [];
+    const lines: Buffer[] = [];
+    // Hashes depend on entries before them, so the state moves first; when the write fails, nothing
+    // more is ever written from it.
+    for (const body of bodies) {
+      const { n, previous, jump } = this.#state.tip.next;
+      const entry = { seq: n, ...body };
+      const bytes = entryBytes(entry);
+      const hash = linkHash(n, previous, jump, entryDigest(bytes));
+      const line = formatLine(bytes, hash.toString('hex'));
+      lines.push(line);
+      this.#state.apply(entry, hash);
+      applied.push(() => this.#index.push(line.length));
     }
-    const before = this.#head;
-    const entry: Entry = { seq: this.#seq, previous: before, ...body };
-    const hash = hashOf(entry);
-    const line = Buffer.from(`${JSON.stringify({ entry, hash })}\n`);
     try {
-      if (writeSync(this.#fd, line) !== line.length) throw new Error('short write');
-      fsyncSync(this.#fd);
+      appendDurably(this.#fd, Buffer.concat(lines));
+      for (const enter of applied) enter();
+      this.#heads.write(this.head);
     } catch (error) {
-      this.#broken = true;
-      throw new ParleyError('STORAGE_FAILED', 'the ledger could not be written', {}, error);
+      this.#refusal = new ParleyError(
+        'STORAGE_FAILED',
+        'the ledger could not be written',
+        {},
+        error,
+      );
+      throw this.#refusal;
     }
-    this.#apply(entry, hash);
-    return { before, after: hash };
   }
 
-  #apply(entry: Entry, hash: string): void {
-    this.#head = hash;
-    this.#seq += 1;
-    if (entry.kind === 'commit') {
-      const known = this.#recent.get(entry.query_id);
-      if (known === undefined) return;
-      this.#recent.set(entry.query_id, { ...known, released: entry.share_digest });
-    }
-    if (entry.kind !== 'reserve') return;
-    this.#queries.add(entry.query_id);
-    this.#remember(entry, hash);
-    this.#epsilon = add(this.#epsilon, parseRational(entry.epsilon));
-    this.#delta = add(this.#delta, parseRational(entry.delta));
+  #begin(directory: string, { party, room, shared, identity }: LedgerOwner): void {
+    if (this.#heads.newest !== null) throw rolledBack('the ledger has a head and no entries');
+    this.#append([
+      {
+        kind: 'open',
+        version: 2,
+        party,
+        identity_key: identity.publicKey,
+        room: shared ? null : room,
+        nonce: randomBytes(32).toString('hex'),
+      },
+    ]);
+    syncPath(directory);
   }
 
-  #remember(entry: Extract<Entry, { kind: 'reserve' }>, hash: string): void {
-    this.#recent.set(entry.query_id, {
-      planDigest: entry.plan_digest,
-      policyDigest: entry.policy_digest,
-      dataset: entry.dataset,
-      heads: { before: entry.previous, after: hash },
-      released: null,
+  #replay(): void {
+    const rest = readLines(this.#fd, (line) => {
+      this.#state.take(readLine(line, this.#state.tip.next.n));
+      this.#index.push(line.length + 1);
     });
-    const [oldest] = this.#recent.keys();
-    if (this.#recent.size > RECENT_MAX && oldest !== undefined) this.#recent.delete(oldest);
-  }
-
-  #replay(bytes: Buffer, owner: { readonly room: string; readonly party: string }): void {
-    const end = bytes.lastIndexOf(0x0a) + 1;
-    const lines = bytes.subarray(0, end).toString('utf8').split('\n').slice(0, -1);
-    lines.forEach((text, line) => {
-      this.#replayLine(text, line, owner);
-    });
-    if (lines.length === 0)
-      throw new ParleyError('LEDGER_CORRUPT', 'the ledger has no first entry');
-    if (end < bytes.length) this.#mendTail(bytes.subarray(end).toString('utf8'), lines.length, end);
-  }
-
-  #replayLine(
-    text: string,
-    line: number,
-    owner: { readonly room: string; readonly party: string },
-  ): void {
-    const { entry, hash } = parseEntry(text, line);
-    const chained = entry.seq === this.#seq && entry.previous === this.#head;
-    if (!chained || hashOf(entry) !== hash) {
-      throw new ParleyError('LEDGER_CORRUPT', `ledger entry ${line} does not follow`, {
-        hint: 'restore the ledger from a copy that is at least as new, or retire this dataset',
-      });
-    }
-    if (line === 0) expectOwner(entry, owner);
-    this.#apply(entry, hash);
+    if (rest.length > 0) this.#mendTail(rest);
   }
 
   /** A whole entry that lost only its line end counts; less than that was never acknowledged. */
-  #mendTail(tail: string, line: number, end: number): void {
+  #mendTail(tail: Buffer): void {
     let whole = true;
     try {
-      this.#replayLine(tail, line, { room: '', party: '' });
+      this.#state.take(readLine(tail, this.#state.tip.next.n));
     } catch {
       whole = false;
     }
-    if (whole) writeSync(this.#fd, '\n');
-    else ftruncateSync(this.#fd, end);
-    fsyncSync(this.#fd);
+    if (!whole) {
+      // A first entry cut short is no ledger, and nothing was spent in it.
+      cutDurably(this.#fd, this.#index.end);
+      return;
+    }
+    appendDurably(this.#fd, Buffer.from('\n'));
+    this.#index.push(tail.length + 1);
   }
 }
 
-function lockLedger(path: string): () => void {
+function lockLedger(directory: string): () => void {
   let release: (() => void) | null;
   try {
-    release = takeLock(path);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    release = takeLock(join(directory, 'ledger.lock'));
   } catch (error) {
     throw new ParleyError('STORAGE_FAILED', 'the ledger folder cannot be written', {}, error);
   }
@@ -266,21 +357,9 @@ function lockLedger(path: string): () => void {
   });
 }
 
-function hashOf(entry: Entry): string {
-  return createHash('sha256').update(DOMAIN).update(canonicalJson(entry)).digest('hex');
-}
-
-function expectWithin(total: Rational, budget: Rational, path: string): void {
-  if (compare(total, budget) > 0) {
-    throw new ParleyError('BUDGET_EXHAUSTED', 'this query would exceed the privacy budget', {
-      path: `rules.differential_privacy.${path}`,
-      hint: 'the budget is spent for good; ask with a smaller epsilon, or agree on a new policy',
-    });
-  }
-}
-
-function expectOwner(entry: Entry, owner: { readonly room: string; readonly party: string }): void {
-  if (entry.kind !== 'open' || entry.room !== owner.room || entry.party !== owner.party) {
-    throw new ParleyError('LEDGER_CORRUPT', 'the ledger belongs to another room or party');
-  }
+function exhausted(field: string): ParleyError {
+  return new ParleyError('BUDGET_EXHAUSTED', 'this query would exceed the privacy budget', {
+    path: `rules.differential_privacy.${field}`,
+    hint: 'the budget is spent for good; ask with a smaller epsilon, or agree on a new policy',
+  });
 }

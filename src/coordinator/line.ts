@@ -1,0 +1,67 @@
+import { ParleyError } from '../core/errors.ts';
+import type { QueryError } from '../records/index.ts';
+import type { CoordinatorLimits } from './limits.ts';
+import { TERMINAL, timeout, type Query } from './query.ts';
+
+export interface LineOptions {
+  readonly limits: Pick<
+    CoordinatorLimits,
+    'queriesRunningMax' | 'queriesInFlightMax' | 'queueTimeoutMs'
+  >;
+  readonly start: (query: Query) => void;
+  readonly fail: (query: Query, error: QueryError) => void;
+}
+
+/**
+ * Queries that wait for their turn, first come, first served. As many are worked on at once as a
+ * party works on: more would be refused there.
+ */
+export class StartLine {
+  readonly #o: LineOptions;
+  readonly #waiting: Query[] = [];
+  readonly #running = new Set<Query>();
+
+  constructor(options: LineOptions) {
+    this.#o = options;
+  }
+
+  /** @throws ParleyError TOO_MANY_QUERIES. */
+  expectRoom(active: Iterable<Query>): void {
+    const inFlight = [...active].filter(({ state }) => !TERMINAL.has(state)).length;
+    if (inFlight < this.#o.limits.queriesInFlightMax) return;
+    throw new ParleyError('TOO_MANY_QUERIES', 'as many queries are waiting as the room allows', {
+      hint: 'try again when one has finished',
+    });
+  }
+
+  /** Starts a query now, or when it is its turn. */
+  enter(query: Query): void {
+    if (this.#running.size < this.#o.limits.queriesRunningMax) {
+      this.#begin(query);
+      return;
+    }
+    this.#waiting.push(query);
+    query.timers.add(
+      setTimeout(() => {
+        if (!this.#waiting.includes(query)) return;
+        this.#o.fail(query, timeout('the query waited for its turn longer than allowed'));
+      }, this.#o.limits.queueTimeoutMs),
+    );
+  }
+
+  /** A query is over, whether it was its turn or not. */
+  leave(query: Query): void {
+    const at = this.#waiting.indexOf(query);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    if (!this.#running.delete(query)) return;
+    const next = this.#waiting.shift();
+    // Not from within the end of another.
+    if (next !== undefined) setImmediate(() => this.#begin(next));
+  }
+
+  #begin(query: Query): void {
+    if (TERMINAL.has(query.state)) return;
+    this.#running.add(query);
+    this.#o.start(query);
+  }
+}
