@@ -164,7 +164,7 @@ describe('session', () => {
     const session = sessionOf(gos, room.policy, PARTIES, expected);
     expect(sessionOf(gos.toReversed(), room.policy, PARTIES.toReversed())).toBe(session);
     expect(session).toMatchInlineSnapshot(
-      `"594ed4a419ed4309ea4be93bcaee9669f036a1fb4ef3e7135ba918a8bbf61f10"`,
+      `"55ec1bb609eeb1c66b7b0b8dafc69ff78cacfa249eceec61e54e6f3b5e1a590d"`,
     );
   });
 
