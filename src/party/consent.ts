@@ -73,8 +73,12 @@ export function reserveAndGo(
  * several datasets the most, amount by amount.
  */
 export function spentOf(context: PartyContext, query: VettedQuery): Receipt['spent'] {
-  const { epsilon, delta } = context.ledger.spentOf(chargesOf(context, query));
-  return { epsilon: formatRational(epsilon), delta: formatRational(delta) };
+  const { epsilon, delta, rho } = context.ledger.spentOf(chargesOf(context, query));
+  return {
+    epsilon: formatRational(epsilon),
+    delta: formatRational(delta),
+    ...(context.budget?.accounting === 'zcdp' ? { rho: formatRational(rho) } : {}),
+  };
 }
 
 /** The datasets of this party that a query is charged to. */

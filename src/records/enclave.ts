@@ -6,13 +6,13 @@ import { signDocument, verifyDocument } from '../policy/signing.ts';
 import type { Policy } from '../policy/types.ts';
 import { EVIDENCE_BYTES_MAX, NOISE_BYTES_MAX } from './limits.ts';
 import {
-  amount,
   digest,
   jsonObject,
   name,
   queryId,
   sealedShareSchema,
   signature,
+  spent,
 } from './schemas.ts';
 import type { Json, SealedShare, Signed } from './types.ts';
 
@@ -44,7 +44,7 @@ export const teeAuthorisation = z.strictObject({
   evidence_digest: digest,
   signing_key: key,
   sealing_key: key,
-  spent: z.strictObject({ epsilon: amount, delta: amount }),
+  spent,
   software: z.string().min(1).max(100),
 });
 /**

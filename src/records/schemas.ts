@@ -129,6 +129,13 @@ export const jsonObject = (bytesMax: number): z.ZodType<Readonly<Record<string, 
   }, 'expected a JSON object within its limit');
 const amounts = z.strictObject({ epsilon: amount, delta: amount });
 
+/** What a ledger has spent. */
+export const spent = z.strictObject({
+  epsilon: amount,
+  delta: amount,
+  rho: amount.exactOptional(),
+});
+
 export const receiptSchema: z.ZodType<Receipt> = z.strictObject({
   version,
   backend: z.literal('mpc'),
@@ -150,7 +157,7 @@ export const receiptSchema: z.ZodType<Receipt> = z.strictObject({
   price: amounts,
   share_digest: digest,
   share_commitment: digest,
-  spent: amounts,
+  spent,
   software: z.string().min(1).max(100),
 });
 

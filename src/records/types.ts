@@ -100,8 +100,11 @@ export interface Receipt {
   readonly share_digest: string;
   /** Commitment to the share inside, which its opening proves; see commitment.ts. */
   readonly share_commitment: string;
-  /** What the party's ledger has spent in all, this query included; `num/den`. */
-  readonly spent: { readonly epsilon: string; readonly delta: string };
+  /**
+   * What the party's data in this query has spent in all, over all rooms, this query included;
+   * `num/den`. Rho where the policy's accounting is zcdp.
+   */
+  readonly spent: { readonly epsilon: string; readonly delta: string; readonly rho?: string };
   readonly software: string;
 }
 

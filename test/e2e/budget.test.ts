@@ -7,7 +7,7 @@ import { parseDecimal } from '../../src/core/rational.ts';
 import { FREE, rhoOf } from '../../src/dp/index.ts';
 import { Ledger } from '../../src/party/ledger/index.ts';
 import { datasetTerms } from '../../src/policy/index.ts';
-import { questionOf, reservedIn, run, tenTenthsRoom } from '../statistics/budget.ts';
+import { questionOf, reservedIn, run, TEN_TENTHS, tenTenthsRoom } from '../statistics/budget.ts';
 import { randomKills } from '../kill/kills.ts';
 import type { LiveRoom } from '../support/live-room.ts';
 
@@ -27,6 +27,24 @@ it('privacy 9: kill -9 at any moment leaves spent at least epsilon times answers
   const endings = await randomKills({ runs: 2, seed: '9', noise: true, tell: () => undefined });
   expect([...endings.values()].reduce((sum, n) => sum + n, 0)).toBe(2);
 }, 240_000);
+
+it('by zCDP stops at rho, and says so in receipts', async () => {
+  const { differential_privacy: dp } = TEN_TENTHS;
+  if (dp === 'off') throw new Error('the room has noise');
+  // Two queries of 0.1²/2, not three.
+  const zcdp = { ...dp, accounting: 'zcdp', rho_budget: '0.0149' } as const;
+  room = await tenTenthsRoom(5, { ...TEN_TENTHS, differential_privacy: zcdp });
+  await room.client.answer(questionOf(1));
+  const { receipts } = await room.client.answer(questionOf(2));
+  expect(receipts.map(({ document }) => document.spent)).toEqual([
+    { epsilon: '1/5', delta: '1/500000', rho: expect.stringMatching(/^\d+\/\d+$/) as unknown },
+    { epsilon: '1/5', delta: '1/500000', rho: expect.stringMatching(/^\d+\/\d+$/) as unknown },
+  ]);
+  await expect(room.client.answer(questionOf(3))).rejects.toMatchObject({
+    code: 'BUDGET_EXHAUSTED',
+    detail: { path: 'rules.differential_privacy.rho_budget' },
+  });
+}, 120_000);
 
 const codeOf = async (ask: Promise<unknown>): Promise<string> => {
   try {

@@ -43,8 +43,8 @@ export const TEN_TENTHS: RulesPolicy = {
 export const questionOf = (n: number): string => `SELECT COUNT(DISTINCT hashed_email) AS n
   FROM joined_data WHERE total_spent > ${n}.00`;
 
-export const tenTenthsRoom = (seed: number): Promise<LiveRoom> =>
-  liveRoom(roomPolicy(TEN_TENTHS, 2), randomRows(dice(seed), 30, 2));
+export const tenTenthsRoom = (seed: number, rules = TEN_TENTHS): Promise<LiveRoom> =>
+  liveRoom(roomPolicy(rules, 2), randomRows(dice(seed), 30, 2));
 
 /** Reservations of a party's ledger, by query id, in order of entry. */
 export function reservedIn(room: LiveRoom, party: string): readonly string[] {

@@ -24,14 +24,21 @@ export function expectCharged(stated: Charged, policy: Policy): void {
   if (stated.ledger_before === stated.ledger_after) {
     throw badReceipt(party, 'the ledger did not move on with the charge', 'ledger_after');
   }
-  const budgets = { epsilon: dp.epsilon_budget, delta: dp.delta_budget };
+  const refuse = (kind: string): never => {
+    throw badReceipt(
+      party,
+      'what a ledger has spent does not fit price and budget',
+      `spent.${kind}`,
+    );
+  };
+  const within = (total: string | undefined, budget: string): boolean =>
+    total !== undefined && compare(parseRational(total), parseDecimal(budget)) <= 0;
+  const zcdp = dp.accounting === 'zcdp';
+  // Under zcdp rho is what has a budget, and the sum of epsilons says nothing.
+  if (!zcdp && !within(spent.epsilon, dp.epsilon_budget)) refuse('epsilon');
+  if (!within(spent.delta, dp.delta_budget)) refuse('delta');
+  if (zcdp && !within(spent.rho, dp.rho_budget ?? '0')) refuse('rho');
   for (const kind of ['epsilon', 'delta'] as const) {
-    const charged = parseRational(price[kind]);
-    const total = parseRational(spent[kind]);
-    const within = compare(total, parseDecimal(budgets[kind])) <= 0;
-    if (!within || compare(total, charged) < 0) {
-      const what = 'what a ledger has spent does not fit price and budget';
-      throw badReceipt(party, what, `spent.${kind}`);
-    }
+    if (compare(parseRational(spent[kind]), parseRational(price[kind])) < 0) refuse(kind);
   }
 }
