@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { div, formatRational, rational, sub, type Rational } from '../core/rational.ts';
 import type { Limits } from '../dp/index.ts';
-import { limitsOf, promiseOf } from '../dp/index.ts';
+import { limitsOf, guaranteeOf } from '../dp/index.ts';
 // The folder itself: the whole room would load the database engine.
 import type { DatasetAccount, Entry, LedgerReport } from '../party/ledger/index.ts';
 import { readLedger } from '../party/ledger/index.ts';
@@ -158,7 +158,7 @@ interface AccountView {
 
 function accountView(account: DatasetAccount, limits: Limits | null): AccountView {
   const { dataset, epoch, queries, spent } = account;
-  const promise = limits === null ? null : promiseOf(spent, limits);
+  const promise = limits === null ? null : guaranteeOf(spent, limits);
   const left = (whole: Rational, part: Rational): string => formatRational(sub(whole, part));
   return {
     ...{ dataset, epoch, queries },

@@ -180,7 +180,7 @@ export function limitsOf(fields: BudgetFields): Limits {
  * The (epsilon, delta) that what was spent amounts to.
  * @param limits - their accounting, and under zcdp the delta to convert at.
  */
-export function promiseOf(
+export function guaranteeOf(
   spent: Price,
   limits: Limits,
 ): { readonly epsilon: Rational; readonly delta: Rational } {

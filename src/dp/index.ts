@@ -10,9 +10,9 @@ export {
   conversionDelta,
   excessOver,
   FREE,
+  guaranteeOf,
   limitsOf,
   overLimit,
-  promiseOf,
   rhoOf,
   zcdpEpsilon,
 } from './accounting.ts';

@@ -10,7 +10,7 @@ import {
   FREE,
   limitsOf,
   overLimit,
-  promiseOf,
+  guaranteeOf,
   rhoOf,
   zcdpEpsilon,
 } from '../../src/dp/index.ts';
@@ -124,7 +124,7 @@ describe('the filter', () => {
     expect(overLimit({ epsilon: d('50'), delta: d('5e-7'), rho: d('0.1') }, zcdp)).toBeNull();
     expect(overLimit({ ...FREE, rho: d('0.1000000001') }, zcdp)).toBe('rho_budget');
     expect(overLimit({ ...FREE, delta: d('5.1e-7') }, zcdp)).toBe('delta_budget');
-    const promise = promiseOf({ ...FREE, delta: d('5e-7'), rho: d('0.1') }, zcdp);
+    const promise = guaranteeOf({ ...FREE, delta: d('5e-7'), rho: d('0.1') }, zcdp);
     expect(compare(promise.epsilon, d('3'))).toBeLessThanOrEqual(0);
     expect(promise.delta).toEqual(d('1e-6'));
   });
