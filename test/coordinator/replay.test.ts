@@ -23,6 +23,7 @@ import {
   PARTIES,
   post,
   room,
+  sendReady,
   submission,
   type FakeParty,
   type TestCoordinator,
@@ -107,7 +108,7 @@ async function askAgain(
       offered === null
         ? {}
         : { replay: { ...offered, otherwise: offered.otherwise?.toJSON() ?? null } };
-    party.relay.sendControl({ type: 'ready', query_id: id, ...replay });
+    sendReady(party, id, replay);
   }
   return { asked, plan };
 }

@@ -201,8 +201,10 @@ export function statementOf(party: string, id: string): SignedStatement {
   return signStatement({ version: 1, ...names, head, seen }, identity.privateKey);
 }
 
-export function sendReady(party: FakeParty, id: string): void {
-  party.relay.sendControl({ type: 'ready', query_id: id, ledger: statementOf(party.name, id) });
+/** @param more - what it offers beside. */
+export function sendReady(party: FakeParty, id: string, more: object = {}): void {
+  const ledger = statementOf(party.name, id);
+  party.relay.sendControl({ type: 'ready', query_id: id, ledger, ...more });
 }
 
 export function extensionOf(party: string): LedgerExtension {
