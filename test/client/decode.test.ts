@@ -40,6 +40,9 @@ function decode(room: SampleRoom, sql: string, groups: Groups): AnswerTable {
   return decodeAnswer(plan, bytes.subarray(0, at), bytes.subarray(at), releaseOf(plan).widths);
 }
 
+/** A condition on both tables: the plan counts rows and values as such. */
+const LAZY = 'FROM joined_data WHERE exposure_date < purchase_date';
+
 const values = (table: AnswerTable): unknown[][] =>
   table.rows.map((row) => row.cells.map((cell) => cell.value));
 
@@ -128,8 +131,7 @@ describe('SQL semantics', () => {
   });
 
   it('give NULL for a sum and an average over NULLs alone', () => {
-    const sql =
-      'SELECT COUNT(*) AS n, SUM(total_spent) AS s, AVG(total_spent) AS a FROM joined_data';
+    const sql = `SELECT COUNT(*) AS n, SUM(total_spent) AS s, AVG(total_spent) AS a ${LAZY}`;
     const plan = planQuery(open.policy, open.digest, sql, { epsilon: null });
     const cells = plan.measures
       .filter((m) => m.released)
@@ -140,7 +142,7 @@ describe('SQL semantics', () => {
   });
 
   it('divide averages exactly', () => {
-    const sql = 'SELECT AVG(total_spent) AS a FROM joined_data';
+    const sql = `SELECT AVG(total_spent) AS a ${LAZY}`;
     const plan = planQuery(open.policy, open.digest, sql, { epsilon: null });
     const released = plan.measures.filter((m) => m.released).map((m) => m.measure.kind);
     fc.assert(
