@@ -18,6 +18,8 @@ export interface KillOptions {
   readonly seed: string;
   /** With noise, every query costs; without, every answer can be compared with the exact one. */
   readonly noise: boolean;
+  /** Never the coordinator alone. */
+  readonly partiesOnly?: boolean;
   readonly tell: (line: string) => void;
 }
 
@@ -26,7 +28,8 @@ const EPSILON = '0.02';
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-const VICTIMS = [['shopgood'], ['newsnow'], ['shopgood', 'newsnow'], ['coordinator']] as const;
+const PARTY_VICTIMS = [['shopgood'], ['newsnow'], ['shopgood', 'newsnow']] as const;
+const VICTIMS = [...PARTY_VICTIMS, ['coordinator']] as const;
 
 /** Answered with these cells, or a code. */
 async function ask(
@@ -107,6 +110,7 @@ async function allConnected(room: ShardRoom): Promise<void> {
 /** @returns how often queries ended how. */
 export async function randomKills(options: KillOptions): Promise<ReadonlyMap<string, number>> {
   const { runs, seed, noise, tell } = options;
+  const sets = options.partiesOnly === true ? PARTY_VICTIMS : VICTIMS;
   let counter = 0;
   /** A number below n that follows from the seed. */
   const roll = (n: number): number =>
@@ -124,7 +128,7 @@ export async function randomKills(options: KillOptions): Promise<ReadonlyMap<str
     for (let run = 0; run < runs; run += 1) {
       const queryId = newQueryId();
       const ending = ask(room, queryId, noise);
-      const victims = VICTIMS[roll(VICTIMS.length)]!;
+      const victims = sets[roll(sets.length)]!;
       const afterMs = roll(Math.round(1.1 * usualMs));
       const away = roll(5) === 0;
       await sleep(afterMs);

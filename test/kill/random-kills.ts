@@ -1,4 +1,5 @@
-// `npm run test:kill -- [--runs 20] [--seed N] [--noise]`: see kills.ts. With --noise every query costs.
+// `npm run test:kill -- [--runs 20] [--seed N] [--noise] [--parties]`: see kills.ts. With
+// --noise every query costs, with --parties only parties are killed.
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { randomKills } from './kills.ts';
@@ -8,11 +9,13 @@ const { values: flags } = parseArgs({
     runs: { type: 'string', default: '20' },
     seed: { type: 'string', default: `${randomInt(2 ** 31)}` },
     noise: { type: 'boolean', default: false },
+    parties: { type: 'boolean', default: false },
   },
 });
 
 const tell = (line: string): void => void process.stdout.write(`${line}\n`);
 const { seed, noise } = flags;
 tell(`seed ${seed}, ${flags.runs} runs`);
-const endings = await randomKills({ runs: Number(flags.runs), seed, noise, tell });
+const runs = Number(flags.runs);
+const endings = await randomKills({ runs, seed, noise, partiesOnly: flags.parties, tell });
 tell([...endings].map(([code, n]) => `${code} ${n}`).join(', '));
