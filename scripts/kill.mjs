@@ -1,4 +1,5 @@
-// `npm run test:kill -- [--runs 20] [--seed N] [--noise] [--parties]`: builds, then kills processes of a room at random moments.
+// `npm run test:kill -- [--runs 20] [--seed N] [--noise] [--parties] [--shards 16]`: builds, then kills
+// processes of a room at random moments.
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-// Kills processes of a room at random moments of a query of 16 shards, restarts them or not, and checks
+// Kills processes of a room at random moments of a query of some shards, restarts them or not, and checks
 // what must hold whenever it happened: the query ends within 60 s of the last fault, with the exact
 // answer or a code; every party charged its id at most once and released at most once; an answer means
 // that all released; no attempt of a shard ran twice; nothing is left on disk; and at every party what
@@ -11,13 +11,23 @@ import { newQueryId } from '../../src/client/index.ts';
 import type { Rational } from '../../src/core/rational.ts';
 import { compare, formatRational, mul, parseDecimal, rational } from '../../src/core/rational.ts';
 import { readLedger } from '../../src/party/ledger/index.ts';
-import { cellsOf, EXACT, PARTIES, shardRoom, SQL, type ShardRoom } from '../support/shard-room.ts';
+import {
+  cellsOf,
+  EXACT,
+  PARTIES,
+  shardRoom,
+  SHARDS,
+  SQL,
+  type ShardRoom,
+} from '../support/shard-room.ts';
 
 export interface KillOptions {
   readonly runs: number;
   readonly seed: string;
   /** With noise, every query costs; without, every answer can be compared with the exact one. */
   readonly noise: boolean;
+  /** Of the query; 16 when left out. */
+  readonly shards?: number;
   /** Never the coordinator alone. */
   readonly partiesOnly?: boolean;
   readonly tell: (line: string) => void;
@@ -119,7 +129,7 @@ export async function randomKills(options: KillOptions): Promise<ReadonlyMap<str
     if (!condition) throw new Error(`seed ${seed}: ${what}`);
   };
   const endings = new Map<string, number>();
-  const room = await shardRoom({ noise });
+  const room = await shardRoom({ noise, shards: options.shards ?? SHARDS });
   try {
     const started = performance.now();
     demand((await ask(room, newQueryId(), noise)).code === 'answered', 'the room does not work');

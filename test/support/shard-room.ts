@@ -16,6 +16,7 @@ export const PARTIES = ['shopgood', 'newsnow'] as const;
 export const SQL = 'SELECT COUNT(DISTINCT hashed_email) AS n, SUM(spent) AS s FROM joined_data';
 
 const USERS = 200;
+const MAX_USERS = 1024;
 
 const NOISE = `
     noise_mechanism: discrete_laplace
@@ -26,7 +27,7 @@ const NOISE = `
     max_partitions_contributed: 1
     max_contributions_per_partition: 1`;
 
-const policyOf = (noise: boolean): string => `
+const policyOf = (noise: boolean, shards: number): string => `
 version: 1
 room: shards
 parties:
@@ -34,14 +35,14 @@ parties:
     tables:
       purchases:
         privacy_unit_column: { name: email, kind: exact }
-        max_users: 1024
+        max_users: ${MAX_USERS}
         max_rows_per_user: 1
         columns: { spent: { type: integer, lower: "0", upper: "1000" } }
   - name: newsnow
     tables:
       exposures:
         privacy_unit_column: { name: email, kind: exact }
-        max_users: 1024
+        max_users: ${MAX_USERS}
         max_rows_per_user: 1
         columns: { clicked: { type: boolean } }
 views:
@@ -51,7 +52,7 @@ rules:
   min_privacy_units_per_group: 1
   partition_selection: exact_k
   differential_privacy: ${noise ? NOISE : 'off'}
-  join: { oprf: kkrt, ot_field_bits: 4, shard_users: 64 }
+  join: { oprf: kkrt, ot_field_bits: 4, shard_users: ${MAX_USERS / shards} }
   size_disclosure: declared
   cache_identical_queries: false
 execution: { backends: [mpc], tee: null }
@@ -96,11 +97,14 @@ export interface ShardRoom extends Room {
   folderOf(party: string): string;
 }
 
-/** Logs of every role are at level debug. Close it. @param noise - then no answer is exact. */
-export async function shardRoom({ noise = false } = {}): Promise<ShardRoom> {
+/**
+ * Logs of every role are at level debug. Close it.
+ * @param noise - then no answer is exact. @param shards - a power of two up to 16.
+ */
+export async function shardRoom({ noise = false, shards = SHARDS } = {}): Promise<ShardRoom> {
   const directory = mkdtempSync(join(tmpdir(), 'parley-shards-'));
   process.env['PARLEY_LOG'] = 'debug';
-  writeFileSync(join(directory, 'policy.yaml'), policyOf(noise));
+  writeFileSync(join(directory, 'policy.yaml'), policyOf(noise, shards));
   writeData(directory);
   const state = join(directory, 'state');
   const room = await openRoom({ directory, state });
