@@ -170,7 +170,7 @@ it('comes back after a loss, tells of it, and takes orders again', async () => {
   await until(() => states.length === 2);
   expect(states).toEqual([false, true]);
   expect(server.sockets.length).toBe(2);
-  server.sockets[1]!.send(JSON.stringify({ type: 'reserve', query_id: QUERY }));
+  server.sockets[1]!.send(JSON.stringify({ type: 'reserve', query_id: QUERY, ledgers: [] }));
   await until(() => orders.length === 1);
   expect(relay.sendControl({ type: 'ready', query_id: QUERY })).toBe(true);
   await relay.close();
@@ -180,7 +180,10 @@ it('comes back after a loss, tells of it, and takes orders again', async () => {
 
 it.each([
   ['text that is not JSON', 'nonsense'],
-  ['an order of another form', JSON.stringify({ type: 'reserve', query_id: QUERY, more: 1 })],
+  [
+    'an order of another form',
+    JSON.stringify({ type: 'reserve', query_id: QUERY, ledgers: [], more: 1 }),
+  ],
   ['a binary message that does not decode', new Uint8Array(3)],
   ['a message above 1 MiB', JSON.stringify('x'.repeat(1 << 20))],
 ])('drops a connection on %s and tries the next', async (_, message) => {
