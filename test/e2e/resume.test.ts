@@ -68,10 +68,18 @@ async function ask(queryId: string): Promise<{ code: string; cells: number[]; pa
 }
 
 describe('a query of 16 shards', () => {
+  // A room of approvals, so that whatever is resumed was approved, and used its approval up once.
   beforeAll(async () => {
-    room = await shardRoom();
+    room = await shardRoom({ approved: true });
+    expect(await ask(newQueryId())).toMatchObject({ code: 'QUERY_NOT_APPROVED' });
+    for (const party of PARTIES) room.approve(party, 100);
   });
   afterAll(() => room.close());
+
+  const usesOf = (party: string): number =>
+    readFileSync(join(room.folderOf(party), 'approvals/used.log'), 'utf8')
+      .trimEnd()
+      .split('\n').length;
 
   it.each([[[1]], [[0, 1]]])('survives kill -9 of parties %j', async (victims) => {
     const queryId = newQueryId();
@@ -95,6 +103,7 @@ describe('a query of 16 shards', () => {
       const attempts = all.map(({ shard, attempt }) => `${shard} ${attempt}`);
       expect(new Set(attempts).size).toBe(attempts.length);
       expect(entriesOf(party, queryId)).toEqual(['reserve', 'peer_head', 'commit']);
+      expect(usesOf(party)).toBe(victims.length);
     }
     await until('the runs to be removed', nothingKept);
   });

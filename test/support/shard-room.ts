@@ -4,9 +4,14 @@ import { dirname, join } from 'node:path';
 import type { RoleProcess } from '../../src/cli/processes.ts';
 import { startRole } from '../../src/cli/processes.ts';
 import type { Room } from '../../src/cli/room.ts';
-import { openRoom } from '../../src/cli/room.ts';
+import { openRoom, SANDBOX_ANALYST } from '../../src/cli/room.ts';
 import { clientOf } from '../../src/cli/sandbox.ts';
 import type { Answer, Client } from '../../src/client/index.ts';
+import { toHex } from '../../src/core/bytes.ts';
+import { systemRng } from '../../src/core/rng.ts';
+import type { Approval } from '../../src/party/approvals/index.ts';
+import { signApproval, writeApproval } from '../../src/party/approvals/index.ts';
+import { loadPartyKeys } from '../../src/policy/index.ts';
 
 // A room of real processes whose one query runs as 16 small shards, without noise, so that any of
 // them can be killed in the middle and the answer be compared with the exact one.
@@ -27,7 +32,7 @@ const NOISE = `
     max_partitions_contributed: 1
     max_contributions_per_partition: 1`;
 
-const policyOf = (noise: boolean, shards: number): string => `
+const policyOf = (noise: boolean, shards: number, approved: boolean): string => `
 version: 1
 room: shards
 parties:
@@ -55,6 +60,7 @@ rules:
   join: { oprf: kkrt, ot_field_bits: 4, shard_users: ${MAX_USERS / shards} }
   size_disclosure: declared
   cache_identical_queries: false
+  ${approved ? 'queries: { mode: approved, templates: [] }' : ''}
 execution: { backends: [mpc], tee: null }
 `;
 
@@ -95,16 +101,23 @@ export interface ShardRoom extends Room {
   /** Resolves when so many lines of the role's log say this. */
   said(role: string, message: string, times?: number): Promise<void>;
   folderOf(party: string): string;
+  /** The party's owners approve so many runs of SQL. */
+  approve(party: string, runs: number): void;
 }
 
 /**
  * Logs of every role are at level debug. Close it.
- * @param noise - then no answer is exact. @param shards - a power of two up to 16.
+ * @param noise - then no answer is exact. @param shards - a power of two up to 16. @param approved -
+ *   then parties run what they approved.
  */
-export async function shardRoom({ noise = false, shards = SHARDS } = {}): Promise<ShardRoom> {
+export async function shardRoom({
+  noise = false,
+  shards = SHARDS,
+  approved = false,
+} = {}): Promise<ShardRoom> {
   const directory = mkdtempSync(join(tmpdir(), 'parley-shards-'));
   process.env['PARLEY_LOG'] = 'debug';
-  writeFileSync(join(directory, 'policy.yaml'), policyOf(noise, shards));
+  writeFileSync(join(directory, 'policy.yaml'), policyOf(noise, shards, approved));
   writeData(directory);
   const state = join(directory, 'state');
   const room = await openRoom({ directory, state });
@@ -115,17 +128,36 @@ export async function shardRoom({ noise = false, shards = SHARDS } = {}): Promis
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as LogLine);
+  const keysOf = (role: string): string => join(dirname(room.packetFile), `${role}.keys.json`);
   const argsOf = (role: string): string[] => {
     const common = [role === 'coordinator' ? role : 'party', '--policy', room.packetFile];
     common.push('--state', folderOf(role));
     if (role === 'coordinator') return [...common, '--port', new URL(room.url).port];
-    const keys = join(dirname(room.packetFile), `${role}.keys.json`);
-    return [...common, '--party', role, '--keys', keys, '--coordinator', room.url];
+    return [...common, '--party', role, '--keys', keysOf(role), '--coordinator', room.url];
   };
+  const client = clientOf(room);
   return {
     ...room,
-    client: clientOf(room),
+    client,
     directory,
+    approve(party, runs) {
+      const document: Approval = {
+        version: 1,
+        room: room.policy.room,
+        policy_digest: room.policyDigest,
+        party,
+        plan_digest: client.plan(SQL).planDigest,
+        analyst: SANDBOX_ANALYST,
+        runs,
+        expires: null,
+        nonce: toHex(systemRng(16)),
+      };
+      const { identity } = loadPartyKeys(keysOf(party));
+      writeApproval(
+        join(folderOf(party), 'approvals'),
+        signApproval(document, identity.privateKey),
+      );
+    },
     folderOf,
     log,
     pidOf: (role) => present.get(role)!.pid,
