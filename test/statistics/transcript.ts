@@ -128,20 +128,25 @@ function welch(x: readonly number[], y: readonly number[]): number {
   return (a.mean - b.mean) / Math.sqrt(a.error + b.error);
 }
 
+/** LOCAL. Shares of the fastest runs that are compared, each on its own. */
+const CROPS = [0.2, 0.4, 0.6, 0.8, 1];
+
 /**
- * t over runs below a quantile of all times: the slow ones are the scheduler's and the collector's
- * (Reparaz, Balasch, Verbauwhede, DATE 2017, crop the same way).
+ * Largest |t| over the fastest runs, cropped at several quantiles of all times: the slow ones are the
+ * scheduler's and the collector's (Reparaz, Balasch, Verbauwhede, DATE 2017, crop the same way).
  */
-function leakage(times: readonly (readonly [number, 0 | 1])[], below: number): number {
+function leakage(times: readonly (readonly [number, 0 | 1])[]): number {
   const sorted = times.map(([t]) => t).sort((a, b) => a - b);
-  const limit = sorted[Math.floor((sorted.length - 1) * below)]!;
-  const of = (kind: 0 | 1): number[] =>
-    times.flatMap(([t, k]) => (k === kind && t <= limit ? [t] : []));
-  return welch(of(0), of(1));
+  const at = CROPS.map((crop) => {
+    const limit = sorted[Math.floor((sorted.length - 1) * crop)]!;
+    const of = (kind: 0 | 1): number[] =>
+      times.flatMap(([t, k]) => (k === kind && t <= limit ? [t] : []));
+    return Math.abs(welch(of(0), of(1)));
+  });
+  return Math.max(...at);
 }
 
 const GROUPS = 32;
-const CROP = 0.8;
 
 /** What differs between the classes: the joint random bits, or the totals. */
 type Secret = 'the noise drawn' | 'the exact count';
@@ -181,14 +186,14 @@ async function timing(runs: number, secret: Secret, slow: boolean): Promise<Chec
     const kind = (byte & 1) as 0 | 1;
     times.push([await release(kind), kind]);
   }
-  const t = leakage(times, CROP);
+  const t = leakage(times);
   const control = slow ? ', some steps more in one class: must be seen' : '';
   return {
     test: '11',
     what: `time of the release, fixed against random: ${secret}${control}`,
     n: runs,
-    result: `|t| = ${Math.abs(t).toFixed(2)} over the fastest ${100 * CROP}%`,
-    pass: slow ? Math.abs(t) >= 4.5 : Math.abs(t) < 4.5,
+    result: `largest |t| = ${t.toFixed(2)} over the fastest 20% to all`,
+    pass: slow ? t >= 4.5 : t < 4.5,
   };
 }
 
