@@ -1,4 +1,4 @@
-import { calibrate } from '../dp/index.ts';
+import { calibrate, releaseRuleOf } from '../dp/index.ts';
 import { runPlan, setUpOts, wipeSeeds, type OtSeeds } from '../engine/mpc/index.ts';
 import type { LocalTable, OutputShare } from '../engine/types.ts';
 import { systemRng } from '../core/rng.ts';
@@ -46,7 +46,7 @@ export async function openEngine(): Promise<Engine> {
   const half = (side: 0 | 1, name: string, plan: Plan, table: LocalTable): Promise<OutputShare> =>
     runPlan({
       plan,
-      calibration: calibrate({ ...plan.privacy, measures: plan.measures }),
+      calibration: calibrate(releaseRuleOf(plan)),
       side: side satisfies Side,
       table,
       seeds: around<OtSeeds>(side, seeds[side]!),

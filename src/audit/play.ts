@@ -10,7 +10,7 @@ import {
   type Rational,
 } from '../core/rational.ts';
 import { systemRng } from '../core/rng.ts';
-import { calibrate, type Calibration } from '../dp/index.ts';
+import { calibrate, releaseRuleOf, type Calibration } from '../dp/index.ts';
 import { decimalOf } from '../policy/schema.ts';
 import type { Plan } from '../sql/plan.ts';
 import type { Engine } from './engine.ts';
@@ -61,8 +61,7 @@ function priceOf(plans: readonly Plan[]): { readonly epsilon: Rational; readonly
   return { epsilon: sum('epsilon'), delta: sum('delta') };
 }
 
-const calibrationOf = (plan: Plan): Calibration =>
-  calibrate({ ...plan.privacy, measures: plan.measures });
+const calibrationOf = (plan: Plan): Calibration => calibrate(releaseRuleOf(plan));
 
 interface Setting {
   readonly room: AuditRoom;

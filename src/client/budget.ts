@@ -12,7 +12,7 @@ import type { Answer } from './answer.ts';
 
 /**
  * What is left of the budget after the party that has spent most; signed figures, never below 0.
- * Null without differential privacy, and under zcdp: receipts state no rho.
+ * Null without differential privacy, and under zcdp, where no sum of epsilons has a budget.
  */
 export function budgetLeft(
   policy: Policy,

@@ -1,5 +1,11 @@
 import { div, parseDecimal, rational, sub, ONE } from '../core/rational.ts';
-import { calibrateOnce, halfWidth, noiseRecord, type NoiseRecord } from '../dp/index.ts';
+import {
+  calibrateOnce,
+  halfWidth,
+  noiseRecord,
+  releaseRuleOf,
+  type NoiseRecord,
+} from '../dp/index.ts';
 import type { Plan } from '../sql/plan.ts';
 
 /** Half-widths of the noise per measure of the plan, in coded units; null without noise. */
@@ -24,14 +30,7 @@ export interface Release {
  */
 export function releaseOf(plan: Plan): Release {
   const { privacy } = plan;
-  const rule = {
-    selection: privacy.selection,
-    minUsers: privacy.minUsers,
-    belowK: privacy.belowK,
-    differential: privacy.differential,
-    confidenceLevel: privacy.confidenceLevel,
-    measures: plan.measures.map(({ epsilon, sensitivity }) => ({ epsilon, sensitivity })),
-  };
+  const rule = releaseRuleOf(plan);
   const calibration = calibrateOnce(rule);
   const known = new Map([[1, calibration.halfWidths]]);
   const together = (parts: number): readonly (bigint | null)[] => {

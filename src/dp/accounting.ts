@@ -68,6 +68,16 @@ export function addPrices(a: Price, b: Price): Price {
   };
 }
 
+/** The larger of each amount. */
+export function mostOf(a: Price, b: Price): Price {
+  const most = (x: Rational, y: Rational): Rational => (compare(x, y) < 0 ? y : x);
+  return {
+    epsilon: most(a.epsilon, b.epsilon),
+    delta: most(a.delta, b.delta),
+    rho: most(a.rho, b.rho),
+  };
+}
+
 /** What `a` has above `b`, each amount on its own, and never below zero. */
 export function excessOver(a: Price, b: Price): Price {
   const above = (x: Rational, y: Rational): Rational => (compare(x, y) > 0 ? sub(x, y) : ZERO);

@@ -41,6 +41,21 @@ export interface ReleaseRule {
   readonly measures: readonly { readonly epsilon: string | null; readonly sensitivity: string }[];
 }
 
+/** A plan, as far as noise and threshold follow from it. */
+export interface Released {
+  readonly privacy: Omit<ReleaseRule, 'measures'>;
+  readonly measures: ReleaseRule['measures'];
+}
+
+/** The part of a plan that noise and threshold follow from. */
+export function releaseRuleOf({ privacy, measures }: Released): ReleaseRule {
+  const { selection, minUsers, belowK = null, differential, confidenceLevel } = privacy;
+  return {
+    ...{ selection, minUsers, belowK, differential, confidenceLevel },
+    measures: measures.map(({ epsilon, sensitivity }) => ({ epsilon, sensitivity })),
+  };
+}
+
 /** The release rule with everything derived: what the circuit draws and what the receipt states. */
 export interface Calibration {
   readonly selection: ReleaseRule['selection'];

@@ -1,5 +1,5 @@
 /** Exact noise thresholds, partition selection, intervals. Integers and rationals only. */
-export { calibrate, noiseRecord, opensGroup } from './calibrate.ts';
+export { calibrate, noiseRecord, opensGroup, releaseRuleOf } from './calibrate.ts';
 export type { Calibration, NoiseRecord, ReleaseRule } from './calibrate.ts';
 export { promiseOf } from './promise.ts';
 export { discreteLaplace, halfWidth, NOISE_BITS_MAX } from './discrete-laplace.ts';
@@ -12,6 +12,7 @@ export {
   FREE,
   guaranteeOf,
   limitsOf,
+  mostOf,
   overLimit,
   rhoOf,
   zcdpEpsilon,

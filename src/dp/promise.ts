@@ -1,16 +1,9 @@
 /** What a release promises, and what it does not, in words that a result and a receipt carry. */
 
+import type { ReleaseRule } from './calibrate.ts';
+
 /** What the words depend on. */
-export interface PromiseTerms {
-  readonly selection: 'exact_k' | 'pre_threshold' | 'noisy';
-  readonly minUsers: number;
-  readonly belowK?: string | null;
-  readonly differential: {
-    readonly epsilon: string;
-    readonly delta: string;
-    readonly maxPartitions: number;
-  } | null;
-}
+export type PromiseTerms = Pick<ReleaseRule, 'selection' | 'minUsers' | 'belowK' | 'differential'>;
 
 /**
  * One sentence per part of the promise: the values, which groups open, what it leaves out and against

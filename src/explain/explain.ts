@@ -1,7 +1,7 @@
 import { budgetLeft, releaseOf } from '../client/index.ts';
 import type { Rational } from '../core/rational.ts';
 import { compare, formatRational, parseRational, sub, ZERO } from '../core/rational.ts';
-import { calibrate, promiseOf, type Calibration } from '../dp/index.ts';
+import { calibrate, promiseOf, releaseRuleOf, type Calibration } from '../dp/index.ts';
 import type { Policy } from '../policy/types.ts';
 import type { SignedReceipt } from '../records/index.ts';
 import { groupCount, planDigest, planQuery, type Plan } from '../sql/index.ts';
@@ -59,7 +59,7 @@ export interface Explanation {
 
 /** The calibration the parties will run with. */
 export function calibrationOf(plan: Plan): Calibration {
-  return calibrate({ ...plan.privacy, measures: plan.measures });
+  return calibrate(releaseRuleOf(plan));
 }
 
 function ruleText(plan: Plan, { tau }: Calibration): string {

@@ -1,7 +1,7 @@
 import { expect, ParleyError } from '../core/errors.ts';
-import { compare, formatRational, parseRational, type Rational } from '../core/rational.ts';
+import { formatRational, parseRational } from '../core/rational.ts';
 import type { Price } from '../dp/index.ts';
-import { excessOver, FREE } from '../dp/index.ts';
+import { excessOver, FREE, mostOf } from '../dp/index.ts';
 import type {
   Amounts,
   LedgerExtension,
@@ -172,15 +172,6 @@ function amountsOf({ epsilon, delta, rho }: Price): Amounts {
 function priceOf({ epsilon, delta, rho }: Amounts): Price {
   const read = parseRational;
   return { epsilon: read(epsilon), delta: read(delta), rho: read(rho) };
-}
-
-function mostOf(a: Price, b: Price): Price {
-  const most = (x: Rational, y: Rational): Rational => (compare(x, y) < 0 ? y : x);
-  return {
-    epsilon: most(a.epsilon, b.epsilon),
-    delta: most(a.delta, b.delta),
-    rho: most(a.rho, b.rho),
-  };
 }
 
 /** The talk of ledgers of one query at one party, from its `ready` to the goes of all. */

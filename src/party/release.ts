@@ -1,7 +1,7 @@
 import { concat, wipe } from '../core/bytes.ts';
 import { expect } from '../core/errors.ts';
 import { formatRational } from '../core/rational.ts';
-import { noiseRecord } from '../dp/index.ts';
+import { noiseRecord, releaseRuleOf } from '../dp/index.ts';
 import type { OutputShare } from '../engine/types.ts';
 import type { Json, Receipt, SealContext, SignedGo, SignedReceipt } from '../records/index.ts';
 import type { SealedShare } from '../records/index.ts';
@@ -17,7 +17,7 @@ import {
 import { boundsRecord, tablesOfSides } from '../sql/index.ts';
 import { spentOf } from './consent.ts';
 import type { PartyContext } from './node.ts';
-import { releaseRuleOf, type VettedQuery } from './vet.ts';
+import type { VettedQuery } from './vet.ts';
 
 export const SOFTWARE = 'parley/0.1.0';
 

@@ -1,6 +1,6 @@
 import { ParleyError } from '../core/errors.ts';
-import type { Calibration, Price, ReleaseRule } from '../dp/index.ts';
-import { calibrateOnce, FREE, noiseRecord } from '../dp/index.ts';
+import type { Calibration, Price } from '../dp/index.ts';
+import { calibrateOnce, FREE, noiseRecord, releaseRuleOf } from '../dp/index.ts';
 import {
   CAPACITY_MAX,
   PAIR_CELLS_MAX,
@@ -44,11 +44,6 @@ export interface VettedQuery {
   readonly price: Price;
   /** By what it may run: `rules.queries` of the policy. */
   readonly permit: Permit;
-}
-
-/** The part of a plan that noise and threshold follow from. */
-export function releaseRuleOf(plan: Plan): ReleaseRule {
-  return { ...plan.privacy, measures: plan.measures };
 }
 
 /** Refuses a join that is larger than one on shares can be. */

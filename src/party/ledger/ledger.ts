@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { asParleyError, expect, ParleyError } from '../../core/errors.ts';
-import type { Rational } from '../../core/rational.ts';
-import { compare, formatRational } from '../../core/rational.ts';
+import { formatRational } from '../../core/rational.ts';
 import type { Limits, Price } from '../../dp/index.ts';
-import { addPrices, FREE, overLimit } from '../../dp/index.ts';
+import { addPrices, FREE, mostOf, overLimit } from '../../dp/index.ts';
 import type { DatasetEpoch, DatasetTerms, KeyPair } from '../../policy/index.ts';
 import type { ChainProof, SignedHead } from '../../records/index.ts';
 import { signHead } from '../../records/index.ts';
@@ -124,17 +123,7 @@ export class Ledger {
 
   /** The most that any of these has spent, over all rooms and analysts, amount by amount. */
   spentOf(charges: readonly DatasetEpoch[]): Price {
-    const most = (a: Rational, b: Rational): Rational => (compare(a, b) < 0 ? b : a);
-    return charges
-      .map((charge) => this.#state.tally.account(charge).spent)
-      .reduce(
-        (a, b) => ({
-          epsilon: most(a.epsilon, b.epsilon),
-          delta: most(a.delta, b.delta),
-          rho: most(a.rho, b.rho),
-        }),
-        FREE,
-      );
+    return charges.map((charge) => this.#state.tally.account(charge).spent).reduce(mostOf, FREE);
   }
 
   /** True when the id was ever reserved here; one id is one charge and one noise draw. */
@@ -273,7 +262,6 @@ export class Ledger {
   #append(bodies: readonly EntryBody[]): void {
     this.#expectUsable();
     if (bodies.length === 0) return;
-    const applied: (() => void)[] = [];
     const lines: Buffer[] = [];
     // Hashes depend on entries before them, so the state moves first; when the write fails, nothing
     // more is ever written from it.
@@ -282,14 +270,12 @@ export class Ledger {
       const entry = { seq: n, ...body };
       const bytes = entryBytes(entry);
       const hash = linkHash(n, previous, jump, entryDigest(bytes));
-      const line = formatLine(bytes, hash.toString('hex'));
-      lines.push(line);
+      lines.push(formatLine(bytes, hash.toString('hex')));
       this.#state.apply(entry, hash);
-      applied.push(() => this.#index.push(line.length));
     }
     try {
       appendDurably(this.#fd, Buffer.concat(lines));
-      for (const enter of applied) enter();
+      for (const line of lines) this.#index.push(line.length);
       this.#heads.write(this.head);
     } catch (error) {
       this.#refusal = new ParleyError(

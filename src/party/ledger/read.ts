@@ -67,9 +67,8 @@ export function readLedger(
     });
     const { seq, hash } = state.tip;
     const present = { seq, hash: hash.toString('hex') };
-    expectHeadKept(head, present, (n) => hashes.get(n) ?? '');
-    for (const { document } of wanted) {
-      expectHeadKept({ document, signature: '' }, present, (n) => hashes.get(n) ?? '');
+    for (const one of [head, ...kept]) {
+      expectHeadKept(one, present, (n) => hashes.get(n) ?? '');
     }
     return {
       owner,

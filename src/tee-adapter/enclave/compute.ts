@@ -1,6 +1,6 @@
 import { concat, wipe } from '../../core/bytes.ts';
 import type { Rng } from '../../core/rng.ts';
-import { calibrate, noiseRecord } from '../../dp/index.ts';
+import { calibrate, noiseRecord, releaseRuleOf } from '../../dp/index.ts';
 import { aggregatePlain, releasePlain } from '../../engine/plain/index.ts';
 import type { LocalTable } from '../../engine/types.ts';
 import type { Plan } from '../../sql/index.ts';
@@ -18,8 +18,7 @@ export interface Computed {
  * same that the parties' circuit computes on shares.
  */
 export function compute(plan: Plan, tables: readonly LocalTable[], rng: Rng): Computed {
-  const measures = plan.measures.map(({ epsilon, sensitivity }) => ({ epsilon, sensitivity }));
-  const rule = { ...plan.privacy, measures };
+  const rule = releaseRuleOf(plan);
   const calibration = calibrate(rule);
   const totals = aggregatePlain(plan, tables);
   const { open, cells } = releasePlain(plan, calibration, totals, (measure) =>

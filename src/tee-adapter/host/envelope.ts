@@ -1,6 +1,6 @@
 import { equalBytes } from '../../core/bytes.ts';
 import { ParleyError } from '../../core/errors.ts';
-import { calibrate, noiseRecord } from '../../dp/index.ts';
+import { calibrate, noiseRecord, releaseRuleOf } from '../../dp/index.ts';
 import { canonicalJson } from '../../policy/index.ts';
 import {
   expectEnvelopeSigned,
@@ -34,8 +34,7 @@ export function expectEnvelope(
   const { plan, gos, session, greeting } = run;
   expectEnvelopeSigned(signed, greeting.signing_key);
   const { room, policy_digest, query_id, plan_digest, submission_digest } = gos[0]!.document;
-  const measures = plan.measures.map(({ epsilon, sensitivity }) => ({ epsilon, sensitivity }));
-  const rule = { ...plan.privacy, measures };
+  const rule = releaseRuleOf(plan);
   const { share_digest, share_commitment } = signed.document;
   const expected: TeeEnvelope = {
     ...{ version: 1, room, policy_digest, query_id, plan_digest, submission_digest, session },
