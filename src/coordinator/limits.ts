@@ -15,6 +15,8 @@ export interface CoordinatorLimits {
    * it can take to notice a connection that died without a word, a query ends within a minute.
    */
   readonly resumeGraceMs: number;
+  /** From a party's word that its peer is lost to the end of the query: the cause may be told. */
+  readonly causeWaitMs: number;
   /** Longest wait for running queries when the coordinator is closed. */
   readonly drainTimeoutMs: number;
   /** Sockets of all kinds. */
@@ -42,6 +44,7 @@ export const COORDINATOR_LIMITS: CoordinatorLimits = {
   agreeTimeoutMs: 30_000,
   queryTimeoutMs: 600_000,
   resumeGraceMs: 20_000,
+  causeWaitMs: 2_000,
   drainTimeoutMs: 10_000,
   connectionsMax: 512,
   pendingHellosMax: 32,

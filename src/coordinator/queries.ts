@@ -24,6 +24,7 @@ import {
   changed,
   endOrder,
   isDone,
+  isEcho,
   lostIn,
   newQuery,
   noteProgress,
@@ -259,7 +260,7 @@ export class QueryBook {
         break;
       }
       case 'fail':
-        this.#end(query, 'failed', { ...report.error, party }, party);
+        this.#failed(query, party, report.error);
         break;
       case 'progress':
         this.#progress(query, party, report);
@@ -280,6 +281,13 @@ export class QueryBook {
         if (notePrepared(query, party)) this.#end(query, 'prepared', null);
         break;
     }
+  }
+
+  /** The first failure ends the query, unless it is an echo of one that is still to be told. */
+  #failed(query: Query, party: string, told: QueryError): void {
+    const end = (): void => this.#end(query, 'failed', { ...told, party }, party);
+    if (isEcho(told)) this.#after(query, this.#o.limits.causeWaitMs, end);
+    else end();
   }
 
   #ready(query: Query, party: string, report: Extract<Report, { type: 'ready' }>): void {

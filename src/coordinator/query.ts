@@ -136,6 +136,14 @@ export function isDone(query: Query, party: string): boolean {
   return query.answers.has(party) || query.prepared.has(party) || query.inputsIn;
 }
 
+/**
+ * A party that only lost its peer knows less of the cause than the peer, whose report may come a
+ * moment later.
+ */
+export function isEcho({ code }: QueryError): boolean {
+  return code === 'PEER_ABORTED' || code === 'CHANNEL_CLOSED';
+}
+
 /** Keeps the last report of a party's stage, and of so many stages as a record may have. */
 export function noteProgress(
   { progress }: Query,

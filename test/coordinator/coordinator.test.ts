@@ -411,7 +411,7 @@ describe('a party that lies', () => {
 
 describe('limits', () => {
   it('gives a party a limited time to agree', async () => {
-    await start({ agreeTimeoutMs: 60 });
+    await start({ agreeTimeoutMs: 1_000 });
     const [a, b] = await join2();
     const signed = submission();
     const id = signed.document.query_id;
@@ -429,13 +429,36 @@ describe('limits', () => {
   });
 
   it('gives a query a limited time in all', async () => {
-    await start({ queryTimeoutMs: 100 });
+    await start({ queryTimeoutMs: 1_000 });
     const [a, b] = await join2();
     const signed = submission();
     const id = signed.document.query_id;
     await post(coordinator.url, signed);
     await Promise.all([agree(a, id), agree(b, id)]);
     expect(await over(coordinator.url, id)).toMatchObject({ error: { code: 'TIMEOUT' } });
+  });
+
+  it.each([
+    ['the cause of a failure, told after its echo', true],
+    ['the echo, when nobody tells a cause in time', false],
+  ])('passes on %s', async (_, told) => {
+    await start({ causeWaitMs: told ? 30_000 : 50 });
+    const [a, b] = await join2();
+    const signed = submission();
+    const id = signed.document.query_id;
+    await post(coordinator.url, signed);
+    await Promise.all([agree(a, id), agree(b, id)]);
+    const echo = { code: 'PEER_ABORTED', fault: 'peer', message: 'x', detail: {} } as const;
+    const cause = { code: 'STOCK_FULL', fault: 'storage', message: 'y', detail: {} } as const;
+    a.relay.sendControl({ type: 'fail', query_id: id, error: echo });
+    if (told) {
+      await flush(a);
+      expect((await read(coordinator.url, id)).record.state).toBe('running');
+      b.relay.sendControl({ type: 'fail', query_id: id, error: cause });
+    }
+    const error = told ? { ...cause, party: b.name } : { ...echo, party: a.name };
+    expect(await over(coordinator.url, id)).toMatchObject({ state: 'failed', error });
+    expect(await (told ? a : b).next('abort', id)).toMatchObject({ error: told ? cause : echo });
   });
 
   it('runs a limited number of queries, and others again when one is over', async () => {
