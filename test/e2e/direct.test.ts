@@ -104,7 +104,8 @@ it('joins three parties, each pair over its own connection', async () => {
 });
 
 it('fails the query at everybody when a node goes in mid-run, and runs the next', async () => {
-  room = await liveRoom(policyWith('direct'), rows);
+  const limits = { resumeGraceMs: 1_000 };
+  room = await liveRoom(policyWith('direct'), rows, undefined, false, { limits });
   const node = room.nodes.get('newsnow')!;
   const asked = room.client.answer(SQL).catch((error: unknown) => error);
   while (room.traces.get('newsnow')!.length < 10) await new Promise((r) => setTimeout(r, 2));

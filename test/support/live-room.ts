@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Client } from '../../src/client/index.ts';
 import { createClient } from '../../src/client/index.ts';
-import type { Coordinator, EnclaveHost } from '../../src/coordinator/index.ts';
+import type { Coordinator, CoordinatorLimits, EnclaveHost } from '../../src/coordinator/index.ts';
 import { startCoordinator } from '../../src/coordinator/index.ts';
 import { fromHex } from '../../src/core/bytes.ts';
 import type { ListenAddress, PartyNode } from '../../src/party/index.ts';
@@ -74,6 +74,7 @@ export interface LiveExtras {
   readonly enclaveHost?: EnclaveHost;
   /** Where a party finds the coordinator. */
   readonly route?: (party: string, coordinatorUrl: string) => Promise<string>;
+  readonly limits?: Partial<CoordinatorLimits>;
 }
 
 export async function liveRoom(
@@ -82,7 +83,7 @@ export async function liveRoom(
   fetcher?: typeof fetch,
   /** Whether nodes keep answers for identical questions; most tests want every run to be one. */
   answers = false,
-  { enclaveHost, route }: LiveExtras = {},
+  { enclaveHost, route, limits }: LiveExtras = {},
 ): Promise<LiveRoom> {
   const direct = draft.execution.links === 'direct';
   const ports = new Map<string, number>();
@@ -101,7 +102,7 @@ export async function liveRoom(
     port: 0,
     dataDir: join(dir, 'coordinator'),
     log,
-    limits: { drainTimeoutMs: 500 },
+    limits: { drainTimeoutMs: 500, ...limits },
     ...(enclaveHost === undefined ? {} : { enclaveHost }),
   });
   const nodes = new Map<string, PartyNode>();
