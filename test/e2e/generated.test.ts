@@ -27,7 +27,7 @@ it.each([
   [2, 125],
   [3, 25],
 ])(
-  `answers %2$i queries of %1$i parties as DuckDB does (seed ${SEED})`,
+  `answers as DuckDB does over %i parties: %i queries (seed ${SEED})`,
   async (parties, queries) => {
     const roll = dice(SEED + parties);
     const engine = await engineRoom({ parties });
