@@ -24,6 +24,8 @@ export class LinkEnd implements Link {
   #settle: (error: ParleyError | null) => void = () => undefined;
   #ended: ParleyError | null = null;
   #pumping = false;
+  /** What the pipe is being given; the outbox no longer has its messages. */
+  #leaving: Batch | null = null;
   #idle: (() => void) | null = null;
   #quietTicks = 0;
   #bytesSent: number;
@@ -163,6 +165,7 @@ export class LinkEnd implements Link {
     for (const timer of this.#timers) clearInterval(timer);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     this.#outbox.end(error);
+    for (const message of this.#leaving?.finished ?? []) message.reject(error);
     if (tell === 'quiet') this.#inbox.end(error);
     else this.#inbox.discard(error);
     if (tell !== 'quiet' && tell !== 'discard') this.#tell(tell);
@@ -224,7 +227,9 @@ export class LinkEnd implements Link {
       if (this.#hasEnded()) return;
       const batch = this.#outbox.next();
       if (batch === null) return;
+      this.#leaving = batch;
       await this.#options.raw.send(this.#seal(batch));
+      this.#leaving = null;
       for (const message of batch.finished) message.resolve();
     }
   }

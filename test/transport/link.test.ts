@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { expect, it, vi } from 'vitest';
 import { concat, utf8 } from '../../src/core/bytes.ts';
 import type { Channel } from '../../src/core/channel.ts';
+import { ParleyError } from '../../src/core/errors.ts';
 import { Redacted } from '../../src/core/redacted.ts';
 import {
   encodeClose,
@@ -376,6 +377,27 @@ it('ends with CHANNEL_CLOSED when the pipe is lost', async () => {
   const reads = ends.map((e) => e.root.recv('x', 1));
   pipes.cut();
   for (const read of reads) await expect(read).rejects.toMatchObject({ code: 'CHANNEL_CLOSED' });
+});
+
+it.each([
+  ['refuses a message', () => Promise.reject(new ParleyError('CHANNEL_CLOSED', 'lost'))],
+  ['never has room again', () => new Promise<void>(() => undefined)],
+])('ends the sends that a pipe has when it %s', async (_, send) => {
+  let broken = false;
+  const breaking = (raw: RawPipe): RawPipe => ({
+    ...raw,
+    send: (payload) => (broken ? send() : raw.send(payload)),
+  });
+  const { ends, pipes } = await openPair({ edit: (o) => ({ ...o, raw: breaking(o.raw) }) });
+  broken = true;
+  // The first is whole inside the payload the pipe has; the second is half in it.
+  const sends = [
+    ends[0].root.send('whole', rng(5)),
+    ends[0].root.send('half', new Uint8Array(MIB)),
+  ].map((sent) => sent.then(() => 'sent', codeOf));
+  await new Promise((resolve) => setImmediate(resolve));
+  pipes.cut();
+  expect(await Promise.all(sends)).toEqual(['CHANNEL_CLOSED', 'CHANNEL_CLOSED']);
 });
 
 it('notices a peer that has gone quiet, but not one that only computes', async () => {
