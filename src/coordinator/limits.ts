@@ -11,7 +11,7 @@ export interface CoordinatorLimits {
   /** From submission to a terminal state. */
   readonly queryTimeoutMs: number;
   /**
-   * From the loss of a party in the middle of a run to the start of the next epoch. With the 40 s
+   * From the loss of a party in the middle of a run to the start of the next epoch. With the 30 s
    * it can take to notice a connection that died without a word, a query ends within a minute.
    */
   readonly resumeGraceMs: number;

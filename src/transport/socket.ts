@@ -42,8 +42,9 @@ function lost(): ParleyError {
 }
 
 /**
- * Sends a ping every beat and ends the socket after `missedMax` beats in a row without any sign of
- * life. Beats are counted, not timed: after a long computation of our own only one is late.
+ * Sends a ping every beat and ends the socket at the `missedMax`-th beat in a row without any sign
+ * of life, so at most that many beats after the last one (R9). Beats are counted, not timed: after a
+ * long computation of our own only one is late.
  *
  * @returns what to call on every message of the other side; pings and pongs count by themselves.
  */
@@ -60,7 +61,7 @@ export function keepHeartbeat(
     // A paused socket is one we do not listen to; its silence is ours.
     if (socket.isPaused) missed = 0;
     else missed += 1;
-    if (missed > missedMax) socket.terminate();
+    if (missed >= missedMax) socket.terminate();
     else if (socket.readyState === socket.OPEN) socket.ping();
   }, beatMs);
   socket.on('ping', alive);
