@@ -105,11 +105,13 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
   let ledger: Ledger | null = null;
   let stock: Stock | null = null;
   let direct: DirectLinks | null = null;
+  let relay: Relay | null = null;
+  let pool: WorkerPool | null = null;
   try {
     ledger = openLedger(policy, options);
     stock = openStock(policy, digest, options);
     direct = await openDirect(policy, options);
-    const relay = await connectRelay({
+    relay = await connectRelay({
       url: options.coordinatorUrl,
       room: policy.room,
       policyDigest: digest,
@@ -124,6 +126,7 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
       secret: options.keys.identity.privateKey,
     };
     const shelf = await openShelf(options.runsDirectory, owner);
+    pool = openPool(QUERIES_MAX, options.workers);
     const context: PartyContext = {
       policy,
       policyDigest: digest,
@@ -139,7 +142,7 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
       budget,
       datasets: datasetTerms(policy, options.party),
       dataset: commitmentsOf(policy, options.party, store),
-      pool: openPool(QUERIES_MAX, options.workers),
+      pool,
       stock,
       rng: systemRng,
       log: options.log,
@@ -148,7 +151,7 @@ export async function startParty(options: PartyOptions): Promise<PartyNode> {
     const limits = { runsMax: QUERIES_MAX, ageMsMax: RUN_TIMEOUT_MS };
     return serve(context, await restoreRuns(context, limits));
   } catch (error) {
-    await direct?.close();
+    await Promise.all([direct?.close(), relay?.close(), pool?.close()]);
     stock?.close();
     ledger?.close();
     store.close();

@@ -1,6 +1,6 @@
 // Goal: over direct links a query gives the same answer with the same messages, and the coordinator
 // carries none of them; a node starts only as its policy says; a peer that goes ends the query.
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { listenOf } from '../../src/cli/options.ts';
@@ -130,6 +130,22 @@ it('starts a node only as its policy says', async () => {
   await room.nodes.get('shopgood')!.close(0);
   const listen = { host: '127.0.0.1', port: 0 };
   await expect(room.startNode('shopgood', listen)).rejects.toMatchObject({ code: 'BAD_CONFIG' });
+});
+
+it('leaves the room again when a node cannot start, so that its process can end', async () => {
+  const live = await liveRoom(policyWith('relay'), rows);
+  room = live;
+  await live.nodes.get('shopgood')!.close(0);
+  const runs = join(live.dir, 'shopgood-runs');
+  rmSync(runs, { recursive: true });
+  writeFileSync(runs, 'no folder');
+  await expect(live.startNode('shopgood')).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+  const connected = async (): Promise<unknown> =>
+    (await live.client.room()).parties.find(({ name }) => name === 'shopgood')!.connected;
+  while ((await connected()) === true);
+  rmSync(runs);
+  await live.startNode('shopgood');
+  expect(await connected()).toBe(true);
 });
 
 it.each([
