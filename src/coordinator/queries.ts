@@ -286,7 +286,7 @@ export class QueryBook {
   /** The first failure ends the query, unless it is an echo of one that is still to be told. */
   #failed(query: Query, party: string, told: QueryError): void {
     const end = (): void => this.#end(query, 'failed', { ...told, party }, party);
-    if (isEcho(told)) this.#after(query, this.#o.limits.causeWaitMs, end);
+    if (isEcho(query, told)) this.#after(query, this.#o.limits.causeWaitMs, end);
     else end();
   }
 

@@ -1,4 +1,4 @@
-import { ParleyError } from '../core/errors.ts';
+import { ParleyError, type ErrorCode } from '../core/errors.ts';
 import type {
   EnclaveRecord,
   LedgerExtension,
@@ -136,12 +136,16 @@ export function isDone(query: Query, party: string): boolean {
   return query.answers.has(party) || query.prepared.has(party) || query.inputsIn;
 }
 
+/** What a party says that lost its peer, or was stopped because of it. */
+const ECHOES: ReadonlySet<ErrorCode> = new Set(['PEER_ABORTED', 'CHANNEL_CLOSED', 'CANCELLED']);
+
 /**
  * A party that only lost its peer knows less of the cause than the peer, whose report may come a
- * moment later.
+ * moment later. So does one whose finish broke off, unless a party is known to be lost.
  */
-export function isEcho({ code }: QueryError): boolean {
-  return code === 'PEER_ABORTED' || code === 'CHANNEL_CLOSED';
+export function isEcho({ recovery }: Pick<Query, 'recovery'>, { code }: QueryError): boolean {
+  const unexplained = code === 'FINISH_INTERRUPTED' && (recovery?.lost ?? null) === null;
+  return ECHOES.has(code) || unexplained;
 }
 
 /** Keeps the last report of a party's stage, and of so many stages as a record may have. */

@@ -439,16 +439,18 @@ describe('limits', () => {
   });
 
   it.each([
-    ['the cause of a failure, told after its echo', true],
-    ['the echo, when nobody tells a cause in time', false],
-  ])('passes on %s', async (_, told) => {
+    ['the cause of a failure, told after an echo', true, 'PEER_ABORTED', 'peer'],
+    ['the cause of a failure, told after an echo', true, 'CANCELLED', 'transport'],
+    ['the cause of a failure, told after an echo', true, 'FINISH_INTERRUPTED', 'transport'],
+    ['the echo, when nobody tells a cause in time', false, 'PEER_ABORTED', 'peer'],
+  ] as const)('passes on %s', async (_, told, code, fault) => {
     await start({ causeWaitMs: told ? 30_000 : 50 });
     const [a, b] = await join2();
     const signed = submission();
     const id = signed.document.query_id;
     await post(coordinator.url, signed);
     await Promise.all([agree(a, id), agree(b, id)]);
-    const echo = { code: 'PEER_ABORTED', fault: 'peer', message: 'x', detail: {} } as const;
+    const echo = { code, fault, message: 'x', detail: {} } as const;
     const cause = { code: 'STOCK_FULL', fault: 'storage', message: 'y', detail: {} } as const;
     a.relay.sendControl({ type: 'fail', query_id: id, error: echo });
     if (told) {
@@ -459,6 +461,20 @@ describe('limits', () => {
     const error = told ? { ...cause, party: b.name } : { ...echo, party: a.name };
     expect(await over(coordinator.url, id)).toMatchObject({ state: 'failed', error });
     expect(await (told ? a : b).next('abort', id)).toMatchObject({ error: told ? cause : echo });
+  });
+
+  it('tells at once that a finish broke off when a party of it is lost', async () => {
+    await start({ causeWaitMs: 60_000, resumeGraceMs: 60_000 });
+    const [a, b] = await join2();
+    const signed = submission();
+    const id = signed.document.query_id;
+    await post(coordinator.url, signed);
+    await Promise.all([agree(a, id), agree(b, id)]);
+    await b.close();
+    await a.next('park', id);
+    const error = { code: 'FINISH_INTERRUPTED', fault: 'transport', message: 'x', detail: {} };
+    a.relay.sendControl({ type: 'fail', query_id: id, error } as never);
+    expect(await over(coordinator.url, id)).toMatchObject({ state: 'failed', error });
   });
 
   it('runs a limited number of queries, and others again when one is over', async () => {
