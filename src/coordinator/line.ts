@@ -37,7 +37,8 @@ export class StartLine {
   /** Starts a query now, or when it is its turn. */
   enter(query: Query): void {
     if (this.#running.size < this.#o.limits.queriesRunningMax) {
-      this.#begin(query);
+      this.#running.add(query);
+      this.#o.start(query);
       return;
     }
     this.#waiting.push(query);
@@ -55,13 +56,12 @@ export class StartLine {
     if (at >= 0) this.#waiting.splice(at, 1);
     if (!this.#running.delete(query)) return;
     const next = this.#waiting.shift();
+    if (next === undefined) return;
+    // The turn is taken at once, so that nobody who comes meanwhile takes it too.
+    this.#running.add(next);
     // Not from within the end of another.
-    if (next !== undefined) setImmediate(() => this.#begin(next));
-  }
-
-  #begin(query: Query): void {
-    if (TERMINAL.has(query.state)) return;
-    this.#running.add(query);
-    this.#o.start(query);
+    setImmediate(() => {
+      if (!TERMINAL.has(next.state)) this.#o.start(next);
+    });
   }
 }
