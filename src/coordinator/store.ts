@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ParleyError } from '../core/errors.ts';
@@ -23,8 +23,9 @@ const fileSchema = z.strictObject({
 const FILE_BYTES_MAX = QUERY_RECORD_BYTES_MAX + 1024;
 
 /**
- * Query records, one JSON file each under `records/`, replaced whole by rename. Finished ones are
- * kept in memory too, oldest out first, within the limits. Answers in them are sealed to analysts.
+ * Query records, one JSON file each under `records/`, replaced whole by rename and on disk (fsync)
+ * when `save` resolves: after a power cut an id has the record it had. Finished ones are kept in
+ * memory too, oldest out first, within the limits. Answers in them are sealed to analysts.
  */
 export class RecordStore {
   readonly #dir: string;
@@ -56,8 +57,9 @@ export class RecordStore {
     const path = this.#pathOf(record.query_id);
     const fresh = `${path}.${randomUUID()}.tmp`;
     try {
-      await writeFile(fresh, text, { mode: 0o600 });
+      await writeSynced(fresh, text);
       await rename(fresh, path);
+      await syncFolder(this.#dir);
     } catch (error) {
       await rm(fresh, { force: true }).catch(() => undefined);
       throw new ParleyError('STORAGE_FAILED', 'a query record cannot be stored', {}, error);
@@ -103,5 +105,25 @@ export class RecordStore {
   /** Ids differ in case and file names may not, so files are named by digest. */
   #pathOf(queryId: string): string {
     return join(this.#dir, `${createHash('sha256').update(queryId).digest('hex')}.json`);
+  }
+}
+
+async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes a renamed file's name durable. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }
