@@ -105,10 +105,6 @@ export class PartyHub {
   /** Takes over an HTTP upgrade. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
-    if (this.#pending.size >= this.#options.limits.pendingHellosMax) {
-      socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n');
-      return;
-    }
     this.#server.handleUpgrade(request, socket, head, (ws) => this.#greet(ws));
   }
 
@@ -149,10 +145,19 @@ export class PartyHub {
     }
   }
 
+  /**
+   * When too many have proved no key the oldest goes: a party answers the challenge at once, so it is
+   * never the oldest for long, and strangers who hold places keep nobody out.
+   */
   #greet(socket: WebSocket): void {
     const { limits, log } = this.#options;
     const nonce = toHex(randomBytes(32));
     this.#pending.add(socket);
+    for (const oldest of this.#pending) {
+      if (this.#pending.size <= limits.pendingHellosMax) break;
+      this.#pending.delete(oldest);
+      oldest.terminate();
+    }
     const timer = setTimeout(() => socket.terminate(), limits.helloTimeoutMs);
     const settle = (): void => {
       clearTimeout(timer);

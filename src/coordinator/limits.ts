@@ -21,7 +21,7 @@ export interface CoordinatorLimits {
   readonly drainTimeoutMs: number;
   /** Sockets of all kinds. */
   readonly connectionsMax: number;
-  /** Sockets that upgraded but have not proved a key. */
+  /** Sockets that upgraded but have not proved a key; beyond, the oldest is ended. */
   readonly pendingHellosMax: number;
   readonly helloTimeoutMs: number;
   readonly heartbeatMs: number;

@@ -629,6 +629,19 @@ describe('parties', () => {
     expect((await speak(null)).length).toBe(1);
   });
 
+  it('come in while strangers hold every place', async () => {
+    await start({ helloTimeoutMs: 600_000, pendingHellosMax: 4 });
+    const url = `${coordinator.url.replace('http', 'ws')}/v1/party`;
+    const strangers = Array.from({ length: 10 }, () => new WebSocket(url));
+    await Promise.all(strangers.map((s) => new Promise((open) => s.once('message', open))));
+    parties.push(await fakeParty(coordinator.url, PARTIES[0]));
+    // The oldest went; as many as allowed stay.
+    const held = () => strangers.filter(({ readyState }) => readyState === WebSocket.OPEN);
+    while (held().length > 4) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(held().length).toBeGreaterThanOrEqual(3);
+    for (const socket of strangers) socket.terminate();
+  });
+
   it('that say anything else first are refused', async () => {
     await start();
     for (const first of ['{', '{"type":"ready"}', ' '.repeat(5000)]) {
