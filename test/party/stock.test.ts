@@ -423,6 +423,17 @@ describe('among parties', () => {
     }
     for (const stock of stocks) stock.close();
   });
+
+  it('keep what the end of a full list says nothing of', async () => {
+    // Party 1 has lost the first two, so its list reaches two further than that of party 0.
+    const all = Array.from({ length: OFFERS_MAX + 2 }, (_, i) => i);
+    const stocks = parties(2, (stock, party) => put(stock, party, all.slice(2 * party)));
+    expect((await run(stocks)).map((taken) => taken?.meta.batch)).toEqual([ids[2], ids[2]]);
+    for (const stock of stocks) {
+      expect(stock.offers(SHAPE)).toEqual(ids.slice(3, OFFERS_MAX + 2));
+      stock.close();
+    }
+  });
 });
 
 /** Takes batch after batch and prints the id of every correlation it gets to see; from dist/. */

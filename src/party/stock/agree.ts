@@ -26,9 +26,9 @@ export async function takeTogether(
 ): Promise<TakenBatch | null> {
   const own = stock?.offers(shape) ?? [];
   const theirs = await exchange(channels, 'offers', listOf(own));
-  const lists = theirs.map(({ bytes, step }) => new Set(readList(bytes, step)));
-  const shared = own.filter((batch) => lists.every((list) => list.has(batch)));
-  stock?.prune(shape, new Set(shared));
+  const lists = theirs.map(({ bytes, step }) => readList(bytes, step));
+  const shared = own.filter((batch) => lists.every((list) => list.includes(batch)));
+  stock?.prune(own.filter((batch) => lists.some((list) => isLost(batch, list))));
   const [batch] = shared;
   if (stock === null || batch === undefined) return null;
   let taken: TakenBatch | null = null;
@@ -76,6 +76,12 @@ async function exchange(
     }),
   );
   return heard.filter((one) => one !== null);
+}
+
+/** Whether who offers `list` has the batch no more: a full list says nothing of what follows it. */
+function isLost(batch: string, list: readonly string[]): boolean {
+  const told = list.length < OFFERS_MAX || batch <= list.at(-1)!;
+  return told && !list.includes(batch);
 }
 
 function listOf(batches: readonly string[]): Uint8Array {

@@ -193,9 +193,9 @@ export class Stock {
     };
   }
 
-  /** Erases batches of the shape that not every party has: they can never be used. */
-  prune(shape: string, shared: ReadonlySet<string>): void {
-    for (const batch of this.offers(shape)) if (!shared.has(batch)) this.#erase(batch);
+  /** Erases batches that not every party has: they can never be used. */
+  prune(lost: readonly string[]): void {
+    for (const batch of lost) this.#erase(batch);
   }
 
   close(): void {
