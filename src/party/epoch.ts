@@ -48,6 +48,7 @@ function openLinkTo(
   const peer = plan.sides[peerSide]!.party;
   const remote = policy.parties.find((p) => p.name === peer);
   expect(remote !== undefined, 'the plan names parties of the policy');
+  const pair = [side, peerSide].sort().join('-');
   const fields = [policy.room, policyDigest, submission.query_id, session, `${epoch}`];
   const endpoint: LinkEndpoint = {
     role: side < peerSide ? 'initiator' : 'responder',
@@ -58,7 +59,8 @@ function openLinkTo(
   return openLink({
     ...endpoint,
     raw: pipeTo(context, submission.query_id, remote, endpoint),
-    path: `${submission.query_id}/e${epoch}`,
+    // Part of every label of a key (MUST 3), so the pair is in it, alike at both ends.
+    path: `${submission.query_id}/e${epoch}/${pair}`,
     signal,
     ...(context.trace === undefined ? {} : { trace: context.trace }),
   });

@@ -2,7 +2,7 @@ import type { Backend } from './types.ts';
 
 /** AGREEMENT. Names every protocol of a run; parties with different suites do not run together. */
 export const SUITE =
-  'parley/4 link=Noise_KK_25519_AESGCM_SHA256 ot=softspoken okvs=rb-128 seal=hpke-x25519';
+  'parley/5 link=Noise_KK_25519_AESGCM_SHA256 ot=softspoken okvs=rb-128 seal=hpke-x25519';
 
 /** AGREEMENT. The suite of goes for an enclave run; a go for shares is none for an enclave. */
 export const TEE_SUITE = 'parley-tee/2 evidence=report-data-v1 seal=hpke-x25519 envelope=ed25519';

@@ -58,6 +58,8 @@ interface Outcome {
   readonly cells: unknown;
   readonly relayed: Readonly<Record<string, number>>;
   readonly shapes: unknown;
+  /** Beginnings of the channel paths of every party, query id left out. */
+  readonly roots: readonly (readonly string[])[];
 }
 
 async function ask(policy: Policy, sql: string): Promise<Outcome> {
@@ -71,12 +73,17 @@ async function ask(policy: Policy, sql: string): Promise<Outcome> {
     );
     return [party, names.sort()];
   });
+  const roots = [...room.traces.values()].map((events) => {
+    const all = events.map(({ path }) => path.replace(queryId, 'q').split('/').slice(0, 3));
+    return [...new Set(all.map((parts) => parts.join('/')))].sort();
+  });
   await room.close();
   room = null;
   return {
     cells: answered.map((row) => row.cells.map((cell) => cell.value)),
     relayed: (JSON.parse(end) as { relayed_bytes: Record<string, number> }).relayed_bytes,
     shapes,
+    roots,
   };
 }
 
@@ -95,12 +102,18 @@ it('gives the same answer and messages as the relay, which then carries nothing'
 
 it('joins three parties, each pair over its own connection', async () => {
   // Persons 10 to 19 are in all three tables.
-  const { cells, relayed } = await ask(policyWith('direct', 3), THREE);
+  const { cells, relayed, roots } = await ask(policyWith('direct', 3), THREE);
   expect(cells).toEqual([
     ['gold', 4],
     ['blue', 6],
   ]);
   expect(total(relayed)).toBe(0);
+  // Channel paths label every key: those of two pairs differ.
+  expect(roots.map((of) => of.join(' ')).sort()).toEqual([
+    'q/e0/0-1 q/e0/0-2',
+    'q/e0/0-1 q/e0/1-2',
+    'q/e0/0-2 q/e0/1-2',
+  ]);
 });
 
 it('fails the query at everybody when a node goes in mid-run, and runs the next', async () => {
