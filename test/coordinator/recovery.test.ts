@@ -2,7 +2,9 @@
 // time; it ends in time and with its code when one stays away, has lost the run, or breaks off too often.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
+import { newQuery } from '../../src/coordinator/query.ts';
+import { RecoveryDesk } from '../../src/coordinator/recovery.ts';
 import { EPOCHS_MAX, type Report } from '../../src/transport/index.ts';
 import type { SignedGo } from '../../src/records/index.ts';
 import {
@@ -12,6 +14,7 @@ import {
   fakeParties,
   fakeParty,
   over,
+  PARTIES,
   post,
   read,
   submission,
@@ -109,7 +112,7 @@ it('resumes when only a link broke, until it broke too often', async () => {
   expect(record).toMatchObject({ state: 'failed', error: { code: 'CHANNEL_CLOSED' } });
 });
 
-it('fails when the party stays away, comes back without the run, or does not stop', async () => {
+it('fails when the party stays away, or comes back without the run', async () => {
   const lost = await running(200);
   await lost.b.close();
   lost.a.relay.sendControl({ type: 'parked', query_id: lost.id, epoch: 0 });
@@ -126,14 +129,32 @@ it('fails when the party stays away, comes back without the run, or does not sto
   expect(await over(coordinator.url, blank.id)).toMatchObject({
     error: { code: 'PARTY_AWAY', party: blank.b.name },
   });
-  await coordinator.close();
+});
 
-  const deaf = await running(200);
-  await deaf.b.close();
-  (await back(deaf.b.name)).relay.sendControl(held(deaf.id, 0));
-  expect(await over(coordinator.url, deaf.id)).toMatchObject({
-    error: { code: 'TIMEOUT', detail: { party: deaf.a.name } },
-  });
+it('fails with the name of a party that is there and does not stop', () => {
+  vi.useFakeTimers();
+  try {
+    const query = { ...newQuery(submission(), ''), parties: [...PARTIES] };
+    query.state = 'running';
+    const [deaf, lost] = PARTIES;
+    const [orders, errors]: [string[], unknown[]] = [[], []];
+    const desk = new RecoveryDesk({
+      hub: { isConnected: () => true, send: (party, { type }) => orders.push(`${party} ${type}`) },
+      audit: { write: () => undefined, close: () => Promise.resolve() },
+      graceMs: 20_000,
+      fail: (_, error) => errors.push(error),
+      changed: () => undefined,
+    });
+    desk.interrupt(query, lost);
+    desk.held(lost, held(query.id, 0).runs, new Map([[query.id, query]]));
+    vi.advanceTimersByTime(19_999);
+    expect(errors).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(orders).toEqual([`${deaf} park`]);
+    expect(errors).toMatchObject([{ code: 'TIMEOUT', detail: { party: deaf } }]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it('fetches an answer whose sender was lost, and repeats nothing', async () => {

@@ -306,7 +306,9 @@ it('stops sending at the window and goes on when the peer reads', async () => {
   const sends = Array.from({ length: 10 }, (_, i) =>
     ends[0].root.send(`m${i}`, new Uint8Array(MIB)).then(() => (handedOver += 1)),
   );
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  while (handedOver === 0) await new Promise((resolve) => setImmediate(resolve));
+  // As many turns again as the first one took several times over: the second stays.
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
   expect(handedOver).toBe(1);
   for (let i = 0; i < 10; i += 1) await ends[1].root.recv(`m${i}`, MIB);
   await Promise.all(sends);

@@ -51,9 +51,9 @@ const CARRIERS: Readonly<Record<string, () => Promise<Carrier>>> = {
       return relay;
     };
     const relays = [await connect('alpha'), await connect('beta')] as const;
-    for (const relay of relays) {
-      relay.onControl(() => undefined);
-    }
+    const announced = relays.map(
+      (relay) => new Promise<void>((resolve) => relay.onControl(() => resolve())),
+    );
     for (const socket of server.sockets) {
       socket.send(
         JSON.stringify({
@@ -65,7 +65,7 @@ const CARRIERS: Readonly<Record<string, () => Promise<Carrier>>> = {
       );
     }
     // Announced: early frames are kept from here on.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await Promise.all(announced);
     server.link('alpha', 'beta');
     return {
       open: (end) => relays[end].pipe(QUERY, end === 0 ? 'beta' : 'alpha'),
