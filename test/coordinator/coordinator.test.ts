@@ -497,7 +497,7 @@ describe('limits', () => {
     const [a] = await join2();
     let lost = false;
     a.relay.onConnection((connected) => (lost ||= !connected));
-    for (let i = 0; i < 60; i += 1) {
+    for (let i = 0; i < 600; i += 1) {
       a.relay.sendControl({ type: 'ready', query_id: 'x'.repeat(20) });
     }
     while (!lost) await new Promise((resolve) => setTimeout(resolve, 5));
