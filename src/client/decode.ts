@@ -134,14 +134,14 @@ function exactText({ num, den }: Rational, scale: number): string {
 const isCoded = ({ value }: OutputColumn): boolean =>
   ['measure', 'average', 'variance', 'quantile'].includes(value.kind);
 
-/** The interval of a number of which at least one part was noised. */
+/** The interval of a number of which at least one part was noised; null without one that holds. */
 function intervalOf(
   plan: Plan,
   column: OutputColumn,
   parts: readonly number[],
-  { value, ends }: { readonly value: Rational; readonly ends: Ends | null },
+  { value, ends }: { readonly value: Rational; readonly ends: Ends | 'unbounded' | null },
 ): Interval | null {
-  if (ends === null) return null;
+  if (ends === null || ends === 'unbounded') return null;
   const { type, scale } = column;
   const epsilon = epsilonOf(plan, parts);
   const [only] = column.value.kind === 'measure' ? parts : [];

@@ -30,8 +30,8 @@ export type Evaluated =
   | {
       readonly kind: 'number';
       readonly value: Rational;
-      /** Null when exact, or when the noise leaves no finite interval. */
-      readonly ends: Ends | null;
+      /** Null when exact; `unbounded` when the noise leaves no interval that holds. */
+      readonly ends: Ends | 'unbounded' | null;
     }
   | { readonly kind: 'text'; readonly value: string }
   | { readonly kind: 'boolean'; readonly value: boolean }
@@ -50,6 +50,8 @@ export interface GroupView {
 export const NULL: Evaluated = { kind: 'null' };
 
 const exact = (value: Rational): Evaluated => ({ kind: 'number', value, ends: null });
+const unbounded = (value: Evaluated): Evaluated =>
+  value.kind === 'number' ? { ...value, ends: 'unbounded' } : value;
 const truth = (value: boolean | null): Evaluated =>
   value === null ? NULL : { kind: 'boolean', value };
 
@@ -130,18 +132,46 @@ export function evaluate(expression: OutputExpression, view: GroupView): Evaluat
       return arithmetic(expression.kind, of(expression.left), of(expression.right));
     case 'round':
       return mapNumber(of(expression.of), (x) => roundHalfAway(x, expression.digits));
-    case 'coalesce':
-      return expression.terms.map(of).find(({ kind }) => kind !== 'null') ?? NULL;
+    case 'coalesce': {
+      const terms = expression.terms.map(of);
+      const at = terms.findIndex(({ kind }) => kind !== 'null');
+      if (at < 0) return NULL;
+      // A term that is NULL by its noise alone could be the value.
+      const skipped = expression.terms.slice(0, at).some((term) => isNoised(term, view));
+      return skipped ? unbounded(terms[at]!) : terms[at]!;
+    }
     case 'least':
     case 'greatest':
       return extreme(expression.kind, expression.terms.map(of));
     case 'case': {
-      const taken = expression.branches.find(({ when }) => isTrue(of(when)));
-      return of(taken?.then ?? expression.otherwise);
+      const { branches, otherwise } = expression;
+      const at = branches.findIndex(({ when }) => isTrue(of(when)));
+      const tested = at < 0 ? branches : branches.slice(0, at + 1);
+      const value = of(branches[at]?.then ?? otherwise);
+      return tested.every(({ when }) => isDecided(when, view)) ? value : unbounded(value);
     }
     default:
       return truth(truthOf(expression, of));
   }
+}
+
+const isNoised = (expression: OutputExpression, view: GroupView): boolean =>
+  measuresOf(expression).some((measure) => view.width(measure) !== null);
+
+/** Whether a condition is the same for all unnoised values within the intervals of what it reads. */
+function isDecided(test: OutputExpression, view: GroupView): boolean {
+  if (!isNoised(test, view)) return true;
+  if (test.kind === 'and' || test.kind === 'or' || test.kind === 'not') {
+    return partsOfOutput(test).every((part) => isDecided(part, view));
+  }
+  if (test.kind !== 'compare') return false;
+  const [a, b] = [evaluate(test.left, view), evaluate(test.right, view)];
+  if (a.kind !== 'number' || b.kind !== 'number') return false;
+  if (!isHeld(a) || !isHeld(b)) return false;
+  const [x, y] = [endsOf(a), endsOf(b)];
+  const [least, most] = [compare(x.low, y.high), compare(x.high, y.low)];
+  if (test.op === '=' || test.op === '<>') return least > 0 || most < 0;
+  return holds(test.op, least, 0) === holds(test.op, most, 0);
 }
 
 export const isTrue = (value: Evaluated): boolean => value.kind === 'boolean' && value.value;
@@ -237,14 +267,16 @@ function quantileValue(
   const rank = ceiling < 1n ? 1n : ceiling;
   let seen = 0n;
   const at = counts.findIndex((n) => (seen += n) >= rank);
-  return exact(rational(BigInt(values[at]!)));
+  const value = exact(rational(BigInt(values[at]!)));
+  return buckets.some((bucket) => view.width(bucket) !== null) ? unbounded(value) : value;
 }
 
 /** Applies a function that keeps the order of numbers. */
 function mapNumber(value: Evaluated, apply: (x: Rational) => Rational): Evaluated {
   if (value.kind !== 'number') return NULL;
   const { ends } = value;
-  const mapped = ends === null ? null : { low: apply(ends.low), high: apply(ends.high) };
+  const mapped =
+    ends === null || ends === 'unbounded' ? ends : { low: apply(ends.low), high: apply(ends.high) };
   return { kind: 'number', value: apply(value.value), ends: mapped };
 }
 
@@ -253,8 +285,13 @@ const maximum = (a: Rational, b: Rational): Rational => (compare(a, b) >= 0 ? a 
 
 type NumberValue = Extract<Evaluated, { kind: 'number' }>;
 
+type Held = Omit<NumberValue, 'ends'> & { readonly ends: Ends | null };
+
 /** A number's ends; an exact one is its own. */
-const endsOf = ({ value, ends }: NumberValue): Ends => ends ?? { low: value, high: value };
+const endsOf = ({ value, ends }: Held): Ends => ends ?? { low: value, high: value };
+
+/** Whether a number is exact or has an interval. */
+const isHeld = (value: NumberValue): value is NumberValue & Held => value.ends !== 'unbounded';
 
 function arithmetic(op: '+' | '-' | '*' | '/', a: Evaluated, b: Evaluated): Evaluated {
   if (a.kind !== 'number' || b.kind !== 'number') return NULL;
@@ -262,10 +299,11 @@ function arithmetic(op: '+' | '-' | '*' | '/', a: Evaluated, b: Evaluated): Eval
   const apply = { '+': add, '-': sub, '*': mul, '/': div }[op];
   const value = apply(a.value, b.value);
   if (a.ends === null && b.ends === null) return exact(value);
+  if (!isHeld(a) || !isHeld(b)) return unbounded(exact(value));
   const [x, y] = [endsOf(a), endsOf(b)];
   // Dividing by what may be zero leaves nothing finite to say.
   const spansZero = compare(y.low, ZERO) <= 0 && compare(y.high, ZERO) >= 0;
-  if (op === '/' && spansZero) return exact(value);
+  if (op === '/' && spansZero) return unbounded(exact(value));
   const corners = [x.low, x.high].flatMap((p) => [y.low, y.high].map((q) => apply(p, q)));
   const ends = { low: corners.reduce(minimum), high: corners.reduce(maximum) };
   return { kind: 'number', value, ends };
@@ -281,6 +319,7 @@ function extreme(op: 'least' | 'greatest', values: readonly Evaluated[]): Evalua
     if (a.kind === 'number' && b.kind === 'number') {
       const value = pick(a.value, b.value);
       if (a.ends === null && b.ends === null) return exact(value);
+      if (!isHeld(a) || !isHeld(b)) return unbounded(exact(value));
       const [x, y] = [endsOf(a), endsOf(b)];
       return {
         kind: 'number',

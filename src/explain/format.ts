@@ -29,9 +29,9 @@ export function amount(text: string): string {
 }
 
 export function columnText(column: ExpectedColumn): string {
-  const { name, role, halfWidth, relativePercent, assumesPeople } = column;
+  const { name, role, noised, halfWidth, relativePercent, assumesPeople } = column;
   if (role === 'group') return `${name}: a label, exact`;
-  if (halfWidth === null) return `${name}: exact`;
+  if (halfWidth === null) return noised ? `${name}: noised, no interval` : `${name}: exact`;
   const share = relativePercent === null ? '' : ` (${relativePercent}% of it)`;
   return assumesPeople === null
     ? `${name}: ± ${halfWidth}${share}`
@@ -119,6 +119,7 @@ function columnDocument(column: ExpectedColumn): object {
     name: column.name,
     type: column.type,
     role: column.role,
+    noised: column.noised,
     half_width: column.halfWidth,
     relative_percent: column.relativePercent,
     assumes_people: column.assumesPeople,

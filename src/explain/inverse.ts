@@ -10,7 +10,7 @@ import { expectedColumns, smallestVisible, type ExpectedColumn } from './visible
 export interface EpsilonNeeded {
   readonly targetPercent: string;
   readonly groupSize: number;
-  /** Smallest epsilon, in thousandths, that keeps every noised column within; null if none may. */
+  /** Smallest epsilon, in thousandths, that keeps every column with an interval within; or null. */
   readonly epsilon: string | null;
   /** The columns at that epsilon, or at the largest the policy lets a query spend. */
   readonly columns: readonly ExpectedColumn[];
@@ -24,9 +24,9 @@ function thousandths(n: bigint): string {
 }
 
 /**
- * The inverse question: the smallest epsilon at which every noised column of a group of `groupSize`
- * people, one middling row each, is within `targetPercent` at the confidence level, and the group
- * itself likelier open than not. Spends nothing.
+ * The inverse question: the smallest epsilon at which every column with an interval, of a group of
+ * `groupSize` people, one middling row each, is within `targetPercent` at the confidence level, and
+ * the group itself likelier open than not. None when no noised column has an interval. Spends nothing.
  *
  * @throws ParleyError BAD_ARGUMENT when the room has no noise or a number is out of range, and the
  *   codes of `planQuery`.
@@ -51,12 +51,13 @@ export function epsilonNeeded(
     const smallest = smallestVisible(calibrationOf(plan));
     return { columns: expectedColumns(plan, releaseOf(plan), BigInt(groupSize)), smallest };
   };
-  const good = ({ columns, smallest }: ReturnType<typeof at>): boolean =>
-    smallest <= BigInt(groupSize) &&
-    columns.every(
-      (c) =>
-        c.halfWidth === null || (c.relativePercent !== null && Number(c.relativePercent) <= limit),
-    );
+  const good = ({ columns, smallest }: ReturnType<typeof at>): boolean => {
+    const judged = columns.filter(({ halfWidth }) => halfWidth !== null);
+    const within = ({ relativePercent }: ExpectedColumn): boolean =>
+      relativePercent !== null && Number(relativePercent) <= limit;
+    const blind = judged.length === 0 && columns.some(({ noised }) => noised);
+    return smallest <= BigInt(groupSize) && !blind && judged.every(within);
+  };
   const result = (epsilon: string | null, found: ReturnType<typeof at>): EpsilonNeeded => ({
     targetPercent: percent,
     groupSize,

@@ -93,7 +93,8 @@ export function hypotheticalAnswer(plan: Plan, release: Release, people: bigint)
     for (let g = 0; g < groups; g += 1) view.setBigInt64(8 * (i * groups + g), value, true);
   });
   const open = new Uint8Array(bytes.open).fill(0xff);
-  return decodeAnswer({ ...plan, orderBy: [], limit: null }, open, cells, release.widths);
+  const whole = { ...plan, having: null, orderBy: [], limit: null, offset: 0 };
+  return decodeAnswer(whole, open, cells, release.widths);
 }
 
 /** One column of the answer, before it is asked for. */
@@ -101,7 +102,9 @@ export interface ExpectedColumn {
   readonly name: string;
   readonly type: string;
   readonly role: 'group' | 'aggregate';
-  /** Half-width of the interval; null where nothing is noised. */
+  /** Whether anything in it is noised. */
+  readonly noised: boolean;
+  /** Half-width of the interval; null where nothing is noised, or no interval would hold. */
   readonly halfWidth: string | null;
   /** Half-width over the value, in per cent, for the group below; null where it has no meaning. */
   readonly relativePercent: string | null;
@@ -126,7 +129,7 @@ export function expectedColumns(
   people: bigint,
 ): readonly ExpectedColumn[] {
   const table = hypotheticalAnswer(plan, release, people);
-  return table.columns.map(({ name, type, role }, c): ExpectedColumn => {
+  return table.columns.map(({ name, type, role, noised }, c): ExpectedColumn => {
     const cell = table.rows[0]?.cells[c];
     const halfWidth = cell?.interval?.half_width ?? null;
     const fixed = halfWidth === null || isFixedWidth(plan.output[c]!.value);
@@ -134,6 +137,7 @@ export function expectedColumns(
       name,
       type,
       role,
+      noised,
       halfWidth,
       relativePercent: halfWidth === null ? null : relativePercent(halfWidth, cell?.value),
       assumesPeople: fixed ? null : `${people}`,

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { averageInterval, averageOf } from '../../src/client/average.ts';
+import { measuresOf } from '../../src/client/evaluate.ts';
 import {
   decodeAnswer,
   formatCsv,
@@ -229,6 +230,68 @@ describe('SQL semantics', () => {
       'beauty',
       'sports',
     ]);
+  });
+});
+
+describe('intervals of what is made of noised numbers', () => {
+  const ratio = 'SUM(total_spent) / COUNT(*)';
+  const QUERIES = [
+    'COUNT(*) - 2 * COUNT(DISTINCT hashed_email)',
+    ratio,
+    `${ratio} + COUNT(*)`,
+    `COUNT(*) + COALESCE(${ratio}, 0)`,
+    `LEAST(${ratio}, COUNT(*))`,
+    `ABS(ROUND(${ratio}, 1)) * 3`,
+    'AVG(total_spent) + COUNT(*)',
+    'COUNT(*) * COUNT(DISTINCT hashed_email)',
+    'CASE WHEN COUNT(*) > 40 THEN SUM(total_spent) ELSE 0 END',
+    'CASE WHEN COUNT(*) = 40 THEN 1 WHEN NOT (SUM(total_spent) > 5 AND COUNT(*) < 90) THEN COUNT(*) END',
+    'COALESCE(NULLIF(COUNT(*), 40), 1000000)',
+    'CASE WHEN COUNT(*) > 40 THEN 1 ELSE 2 END + COUNT(*)',
+  ].map((value) => {
+    const sql = `SELECT ${value} AS a ${LAZY}`;
+    const plan = planQuery(real.policy, real.digest, sql, { epsilon: '1' });
+    const { widths } = releaseOf(plan);
+    const parts = new Set(measuresOf(plan.output[0]!.value)).size;
+    const released = widths.together(parts).filter((_, m) => plan.measures[m]!.released);
+    const shown = (cells: readonly bigint[]): AnswerTable['rows'][0]['cells'][0] => {
+      const bytes = answerBytes(plan, [cells]);
+      const at = shareBytes(plan).open;
+      const table = decodeAnswer(plan, bytes.subarray(0, at), bytes.subarray(at), widths);
+      return table.rows[0]!.cells[0]!;
+    };
+    return { value, plan, shown, widths: released };
+  });
+
+  it.each(QUERIES)('hold the true value: $value', ({ shown, widths }) => {
+    const cell = fc.tuple(fc.bigInt(0n, 150n), fc.double({ min: -1, max: 1, noNaN: true }));
+    fc.assert(
+      fc.property(fc.array(cell, { minLength: 4, maxLength: 4 }), (drawn) => {
+        const truth = widths.map((_, i) => drawn[i]![0]);
+        const noised = widths.map((width, i) => {
+          return truth[i]! + BigInt(Math.trunc(Number(width) * drawn[i]![1]));
+        });
+        const { interval } = shown(noised);
+        if (interval === null) return;
+        const { value } = shown(truth);
+        // Ends and value are written with eight digits more than the scale.
+        const [low, high] = [Number(interval.low) - 1e-7, Number(interval.high) + 1e-7];
+        const held = low <= Number(value) && Number(value) <= high;
+        expect(value !== null && held, `${truth.join()} as ${noised.join()}`).toBe(true);
+      }),
+    );
+  });
+
+  it('are there when the noise decides nothing, and not when it may', () => {
+    const [sum] = QUERIES.filter(({ value }) => value.includes('ELSE 0'));
+    const at = (count: bigint): unknown =>
+      sum!.shown(
+        sum!.plan.measures
+          .filter(({ released }) => released)
+          .map(({ measure }) => (measure.kind === 'sum' ? 500n : count)),
+      ).interval;
+    expect(at(100_000n)).toMatchObject({ level: '0.95' });
+    expect(at(41n)).toBeNull();
   });
 });
 

@@ -211,6 +211,34 @@ describe('the forecast', () => {
   );
 });
 
+describe('what has an error', () => {
+  const wide = roomPolicy({ ...RULES, allowed_aggregates: ['COUNT', 'QUANTILE'] }, 1);
+  const columnsOf = async (sql: string): Promise<readonly object[]> => {
+    const found = await explainQuery(wide, DIGEST, sql, { epsilon: '1', withoutCost: true });
+    return found.columns;
+  };
+
+  it.each(['HAVING COUNT(*) > 1000000', 'LIMIT 0', 'OFFSET 3', 'ORDER BY n LIMIT 1 OFFSET 1'])(
+    'is the same with %s',
+    async (tail) => {
+      const sql = 'SELECT COUNT(*) AS n FROM joined_data';
+      const plain = await columnsOf(sql);
+      expect(plain).toMatchObject([
+        { noised: true, halfWidth: expect.stringMatching(/^[1-9]/) as unknown },
+      ]);
+      expect(await columnsOf(`${sql} ${tail}`)).toEqual(plain);
+    },
+  );
+
+  it('is not called exact, nor within a target, when it has no interval', async () => {
+    const sql = 'SELECT APPROX_QUANTILE(items, 0.5) AS middle FROM joined_data';
+    const explained = await explainQuery(wide, DIGEST, sql, { epsilon: '1', withoutCost: true });
+    expect(formatExplanation(explained)).toContain('middle: noised, no interval');
+    const target = { percent: '5', groupSize: 1000 };
+    expect(epsilonNeeded(wide, DIGEST, sql, target).epsilon).toBeNull();
+  });
+});
+
 describe('the inverse question', () => {
   const example = examplePolicy('templates');
   const count = `SELECT x.campaign_id, COUNT(DISTINCT x.email) AS people
