@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import {
   BUNDLE_BYTES_MAX,
   parseBundle,
+  questionText,
   verifyBundle,
   type Bundle,
   type Report,
@@ -86,6 +87,7 @@ function documentOf({ error, ...report }: Report, row: string | null): object {
     genuine: report.genuine,
     room: report.room,
     query_id: report.queryId,
+    question: report.question,
     policy_digest: report.policyDigest,
     checks: report.checks,
     ...(row === null ? {} : { row }),
@@ -100,11 +102,12 @@ function whereOf({ detail: { party, path } }: ParleyError): string {
 }
 
 function textOf(report: Report, row: string | null): string {
-  const { genuine, error, checks, notChecked, room, queryId, policyDigest } = report;
+  const { genuine, error, checks, notChecked, room, queryId, question, policyDigest } = report;
   const lines = [
     genuine ? 'GENUINE' : `NOT GENUINE [${error?.code ?? ''}]`,
     ...(room === null ? [] : [`room ${room}, policy ${policyDigest ?? ''}`]),
     ...(queryId === null ? [] : [`query ${queryId}`]),
+    ...(question === null ? [] : questionText(question)),
     '',
     'checked:',
     ...checks.map(({ passed, says }) => `  ${passed ? 'ok ' : 'BAD'}  ${says}`),

@@ -12,6 +12,7 @@ export { bundleOf, BUNDLE_BYTES_MAX, formatBundle, parseBundle } from './receipt
 export type { Bundle, MpcBundle, TeeBundle } from './receipt/bundle.ts';
 export { verifyBundle } from './receipt/verify.ts';
 export type { Report, VerifyOptions } from './receipt/verify.ts';
+export { questionText } from './receipt/words.ts';
 export { openShares, verifyRecord } from './verify.ts';
 export type { Derived, Expected, Verified } from './verify.ts';
 export type {

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import {
   formatBundle,
   parseBundle,
+  questionText,
   verifyBundle,
   type MpcBundle,
   type Report,
@@ -52,6 +53,7 @@ describe('a genuine receipt', () => {
       genuine: true,
       room: 'shopgood-newsnow',
       queryId: 'query-0000000001',
+      question: { analyst: 'ana', sql: QUERY_1, epsilon: null, backend: 'mpc' },
       policyDigest: room.digest,
     });
     expect(report.checks.map(({ name, passed }) => [name, passed])).toEqual(
@@ -61,6 +63,23 @@ describe('a genuine receipt', () => {
     for (const what of [/rows .* are true/, /followed the protocol/, /at random/, /policy is/]) {
       expect(unseen).toMatch(what);
     }
+  });
+
+  it('shows the question as it was signed, with nothing hidden or turned about', () => {
+    const asked = { analyst: 'ana', epsilon: '0.5', backend: 'mpc' } as const;
+    const sql = "SELECT 'a\u202eb' -- \u200b\n  FROM t\r\n";
+    expect(questionText({ ...asked, sql })).toEqual([
+      'asked by ana with epsilon 0.5, on mpc:',
+      "  SELECT 'a\\u{202e}b' -- \\u{200b}",
+      '    FROM t',
+      '  ',
+    ]);
+    const { document } = genuine.submission;
+    const swapped = { document: { ...document, sql: QUERY_2 }, signature: 'A'.repeat(86) };
+    expect(verify({ ...genuine, submission: swapped })).toMatchObject({
+      genuine: false,
+      question: null,
+    });
   });
 
   it('is of the policy its reader has, or refused', () => {

@@ -381,6 +381,7 @@ describe('a sandbox', () => {
     const said = await parley('verify', receipt);
     expect(said).toMatchObject({ code: 0, stderr: '' });
     expect(said.stdout).toMatch(/^GENUINE\n/);
+    expect(said.stdout).toContain('COUNT(DISTINCT hashed_email)');
     expect(said.stdout).toContain('not checked');
     const text = readFileSync(receipt, 'utf8');
     const forged = at('forged.json');

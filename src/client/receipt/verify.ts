@@ -18,7 +18,7 @@ import { attestationOf, expectAllCharged, labelled, openedOf } from './enclave.t
 import { realign, verifyReplayed } from './replay.ts';
 import { verifyRun } from './run.ts';
 import { addShares, type OpenedAnswer } from './shares.ts';
-import { checkedOf, notChecked, type Check, type CheckName } from './words.ts';
+import { checkedOf, notChecked, type Check, type CheckName, type Question } from './words.ts';
 
 /** What the one who verifies knows beside the file. */
 export interface VerifyOptions {
@@ -31,6 +31,8 @@ export interface Report {
   readonly genuine: boolean;
   readonly room: string | null;
   readonly queryId: string | null;
+  /** What was asked, once its analyst's signature has been checked. */
+  readonly question: Question | null;
   readonly policyDigest: string | null;
   readonly checks: readonly Check[];
   /** Why it is not genuine; null when it is. */
@@ -42,6 +44,7 @@ interface Trail {
   readonly checks: Check[];
   room: string | null;
   queryId: string | null;
+  question: Question | null;
   policyDigest: string | null;
 }
 
@@ -66,7 +69,8 @@ function step<T>(trail: Trail, name: CheckName, work: () => T, says: (value: T) 
  * code, the path of the field and the party. It never throws.
  */
 export function verifyBundle(bundle: Bundle, options: VerifyOptions = {}): Report {
-  const trail: Trail = { checks: [], room: null, queryId: null, policyDigest: null };
+  const empty = { room: null, queryId: null, question: null, policyDigest: null };
+  const trail: Trail = { checks: [], ...empty };
   let error: ParleyError | null = null;
   try {
     if (bundle.backend === 'mpc') verifyMpc(bundle, options, trail);
@@ -114,6 +118,8 @@ function verifyQuestion(bundle: Bundle, options: VerifyOptions, trail: Trail): D
     ({ analyst }) => checkedOf.submission(analyst),
   );
   trail.queryId = submission.query_id;
+  const { analyst, sql, epsilon, backend } = submission;
+  trail.question = { analyst, sql, epsilon, backend };
   return step(
     trail,
     'plan',

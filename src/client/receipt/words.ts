@@ -1,9 +1,12 @@
-import type { Backend, Receipt } from '../../records/index.ts';
+import type { Backend, Receipt, Submission } from '../../records/index.ts';
 import type { Attestation } from './enclave.ts';
 
 /** The checks, in the order they are made. */
 export type CheckName =
   'policy' | 'submission' | 'plan' | 'run' | 'shares' | 'enclave' | 'opening' | 'answer';
+
+/** What an analyst signed, as far as a reader asks. */
+export type Question = Pick<Submission, 'analyst' | 'sql' | 'epsilon' | 'backend'>;
 
 export interface Check {
   readonly name: CheckName;
@@ -47,6 +50,15 @@ export const checkedOf = {
     `what was opened gives exactly the stated answer: ${rows} rows with their intervals, ` +
     `${suppressed} groups suppressed`,
 } as const;
+
+/** The question as it was signed; what a terminal would hide or reorder is written out. */
+export function questionText({ analyst, sql, epsilon, backend }: Question): readonly string[] {
+  const spends = epsilon === null ? 'the policy’s default epsilon' : `epsilon ${epsilon}`;
+  const visible = (line: string): string =>
+    line.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);
+  const lines = sql.split(/\r\n|\r|\n/).map((line) => `  ${visible(line)}`);
+  return [`asked by ${analyst} with ${spends}, on ${backend}:`, ...lines];
+}
 
 const UNSEEN = [
   'that the rows of any party are true, or the ones it should have brought: a commitment fixes ' +
