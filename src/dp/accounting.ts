@@ -7,6 +7,7 @@ import {
   mul,
   ONE,
   parseDecimal,
+  parseRational,
   rational,
   sub,
   ZERO,
@@ -53,6 +54,23 @@ export function rhoOf(epsilons: readonly Rational[]): Rational {
   const half = rational(1n, 2n);
   const exact = epsilons.reduce((sum, e) => add(sum, mul(half, mul(e, e))), ZERO);
   return roundUp(exact, RHO_BITS);
+}
+
+/**
+ * Rho of what a plan releases. Buckets of one histogram have one epsilon together.
+ * @param measures - `epsilon` is `num/den`, null where nothing is noised; `histogram` numbers the
+ *   histogram a measure is a bucket of.
+ */
+export function rhoOfMeasures(
+  measures: readonly { readonly epsilon: string | null; readonly histogram: number | null }[],
+): Rational {
+  const epsilons = new Map<string, Rational>();
+  measures.forEach(({ epsilon, histogram }, i) => {
+    if (epsilon === null) return;
+    const noised = histogram === null ? `measure ${i}` : `histogram ${histogram}`;
+    epsilons.set(noised, parseRational(epsilon));
+  });
+  return rhoOf([...epsilons.values()]);
 }
 
 function roundUp({ num, den }: Rational, bits: bigint): Rational {

@@ -15,6 +15,7 @@ export {
   mostOf,
   overLimit,
   rhoOf,
+  rhoOfMeasures,
   zcdpEpsilon,
 } from './accounting.ts';
 export type { BudgetFields, Limits, Price } from './accounting.ts';

@@ -1,7 +1,6 @@
-import type { Rational } from '../core/rational.ts';
 import { parseRational } from '../core/rational.ts';
 import type { Price } from '../dp/index.ts';
-import { FREE, rhoOf } from '../dp/index.ts';
+import { FREE, rhoOfMeasures } from '../dp/index.ts';
 import type { DatasetTerms } from '../policy/index.ts';
 import type { Plan, PlanSide } from '../sql/index.ts';
 
@@ -9,17 +8,10 @@ import type { Plan, PlanSide } from '../sql/index.ts';
 export function priceOfPlan(plan: Plan): Price {
   const { differential } = plan.privacy;
   if (differential === null) return FREE;
-  // Measures of one histogram have one epsilon together.
-  const epsilons = new Map<string, Rational>();
-  plan.measures.forEach(({ epsilon, histogram }, i) => {
-    if (epsilon === null) return;
-    const noised = histogram === null ? `measure ${i}` : `histogram ${histogram}`;
-    epsilons.set(noised, parseRational(epsilon));
-  });
   return {
     epsilon: parseRational(differential.epsilon),
     delta: parseRational(differential.delta),
-    rho: rhoOf([...epsilons.values()]),
+    rho: rhoOfMeasures(plan.measures),
   };
 }
 

@@ -1,9 +1,11 @@
 // Goal: what a party states to have spent fits price and budget, by the accounting of the policy.
 import { describe, expect, it } from 'vitest';
 import { expectCharged } from '../../src/client/receipt/charged.ts';
+import { rational } from '../../src/core/rational.ts';
 import type { DifferentialPrivacy, Policy } from '../../src/policy/types.ts';
 import type { Receipt } from '../../src/records/index.ts';
 import { sampleRoom } from '../policy/samples.ts';
+import { OPEN } from './fixtures.ts';
 
 const policy = sampleRoom().policy;
 const zcdp: Policy = {
@@ -17,6 +19,8 @@ const zcdp: Policy = {
     },
   },
 };
+
+const off = sampleRoom(OPEN).policy;
 
 const stated = (spent: Receipt['spent']) => ({
   party: 'shopgood',
@@ -37,8 +41,22 @@ describe('what was charged', () => {
     ['zcdp, rho over', zcdp, { epsilon: '1', delta, rho: '11/100' }, 'spent.rho'],
     ['zcdp, no rho', zcdp, { epsilon: '1', delta }, 'spent.rho'],
     ['zcdp, below the price', zcdp, { epsilon: '1/3', delta, rho: '1/18' }, 'spent.epsilon'],
+    ['zcdp, the price in rho', zcdp, { epsilon: '1', delta, rho: '1/32' }, null],
+    ['zcdp, below the price in rho', zcdp, { epsilon: '1', delta, rho: '1/33' }, 'spent.rho'],
+    [
+      'zcdp, the half of delta that converts',
+      zcdp,
+      { epsilon: '1', delta: '1/1999999', rho: '1/10' },
+      'spent.delta',
+    ],
+    ['basic, the same delta', policy, { epsilon: '1', delta: '1/1999999' }, null],
+    ['basic, with rho', policy, { epsilon: '1', delta, rho: '1/10' }, 'spent.rho'],
+    ['off', off, { epsilon: '0', delta: '0' }, null],
+    ['off, with epsilon', off, { epsilon: '1', delta: '0' }, 'spent'],
+    ['off, with rho', off, { epsilon: '0', delta: '0', rho: '0' }, 'spent'],
   ])('%s', (_, of, spent, path) => {
-    const check = (): void => expectCharged(stated(spent), of);
+    // Of a query that noises one number with epsilon 1/4.
+    const check = (): void => expectCharged(stated(spent), { policy: of, rho: rational(1n, 32n) });
     if (path === null) expect(check).not.toThrow();
     else {
       const detail = expect.objectContaining({ path, party: 'shopgood' }) as unknown;

@@ -1,5 +1,6 @@
 import { ParleyError } from '../../core/errors.ts';
-import { formatRational, parseRational } from '../../core/rational.ts';
+import { formatRational, parseRational, type Rational } from '../../core/rational.ts';
+import { rhoOfMeasures } from '../../dp/index.ts';
 import type { Policy } from '../../policy/types.ts';
 import { submissionDigest, type Receipt, type Submission } from '../../records/index.ts';
 import {
@@ -23,6 +24,8 @@ export interface Expected {
   readonly noise: object;
   readonly bounds: BoundsRecord;
   readonly price: Receipt['price'];
+  /** What it costs under `zcdp`; zero without noise. */
+  readonly rho: Rational;
 }
 
 /** With whom it is for, and what the intervals of the answer follow from. */
@@ -75,6 +78,7 @@ export function deriveExpected(
     noise,
     bounds: boundsRecord(plan),
     price: priceOf(plan),
+    rho: rhoOfMeasures(plan.measures),
     sealingKey: sealingKeyOf(policy, submission.analyst),
     widths,
   };

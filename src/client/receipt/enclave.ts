@@ -22,9 +22,10 @@ export interface Attestation {
  */
 export function expectAllCharged(
   authorisations: TeeRun['authorisations'],
-  { price, policy }: Expected,
+  expected: Expected,
 ): void {
-  for (const { document } of authorisations) expectCharged({ ...document, price }, policy);
+  const { price } = expected;
+  for (const { document } of authorisations) expectCharged({ ...document, price }, expected);
 }
 
 export function attestationOf({ attestation }: VerifiedTeeRun): Attestation {

@@ -92,7 +92,7 @@ function expectReceipt(
     throw badReceipt(party, 'a receipt names other data than the goes', differs);
   }
   expectStated(document, expected);
-  expectCharged(document, expected.policy);
+  expectCharged(document, expected);
 }
 
 /**
