@@ -265,6 +265,13 @@ describe('policy', () => {
       'parties.0.tables.purchases.columns.category.values.1',
     ],
     [
+      'a value twice, spelled in two ways of Unicode',
+      '[home, beauty',
+      '["caf\\u00e9", "cafe\\u0301"',
+      'POLICY_OUT_OF_RANGE',
+      'parties.0.tables.purchases.columns.category.values.1',
+    ],
+    [
       'no values',
       '[home, beauty, sports]',
       '[]',
