@@ -1,5 +1,8 @@
 import { ParleyError, type ErrorCode, type ErrorDetail } from '../core/errors.ts';
 
+const CLOCK =
+  'A query gives the same answer every time it runs; write the date as DATE ‘YYYY-MM-DD’.';
+
 /** What to do about a refusal, by the word or symbol that caused it. */
 const HINT_BY_WORD: Readonly<Record<string, string>> = {
   ALL: 'Only COUNT, SUM and AVG take ALL.',
@@ -9,6 +12,9 @@ const HINT_BY_WORD: Readonly<Record<string, string>> = {
   COLLATE: 'Text is compared exactly; there are no collations.',
   CROSS: 'Join with JOIN ... ON and the equality of the two privacy units.',
   DISTINCT: 'Only COUNT takes DISTINCT, and only of the privacy unit; groups are distinct already.',
+  CURRENT_DATE: CLOCK,
+  CURRENT_TIME: CLOCK,
+  CURRENT_TIMESTAMP: CLOCK,
   CUBE: 'List plain columns in GROUP BY.',
   EXCEPT: 'Ask one SELECT at a time.',
   EXISTS: 'Subqueries are not supported; the join already keeps only users of both tables.',
@@ -92,7 +98,7 @@ const HINT_BY_AGGREGATE: Readonly<Record<string, string>> = {
   NTILE: 'Window functions are not supported.',
   GEN_RANDOM_UUID: 'A query gives the same answer every time it runs; there are no random values.',
   RANDOM: 'A query gives the same answer every time it runs; there are no random values.',
-  NOW: 'A query gives the same answer every time it runs; write the date as DATE ‘YYYY-MM-DD’.',
+  NOW: CLOCK,
 };
 
 export const FUNCTIONS_HINT =
