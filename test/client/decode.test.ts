@@ -142,6 +142,12 @@ describe('SQL semantics', () => {
     expect(values(decode(open, sql, [cells]))).toEqual([[3, null, null]]);
   });
 
+  it('divide by zero to NULL, not to an error or infinity', () => {
+    const sql = `SELECT COUNT(*) / 0 AS a, COUNT(*) / (COUNT(*) - 3) AS b, 1 + 0 / (3 - COUNT(*)) AS c ${LAZY}`;
+    expect(values(decode(open, sql, [[3n]]))).toEqual([[null, null, null]]);
+    expect(values(decode(open, sql, [[5n]]))).toEqual([[null, '2.5', '1']]);
+  });
+
   it('divide averages exactly', () => {
     const sql = `SELECT AVG(total_spent) AS a ${LAZY}`;
     const plan = planQuery(open.policy, open.digest, sql, { epsilon: null });
