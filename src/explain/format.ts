@@ -31,7 +31,11 @@ export function amount(text: string): string {
 export function columnText(column: ExpectedColumn): string {
   const { name, role, noised, halfWidth, relativePercent, assumesPeople } = column;
   if (role === 'group') return `${name}: a label, exact`;
-  if (halfWidth === null) return noised ? `${name}: noised, no interval` : `${name}: exact`;
+  if (!noised) return `${name}: exact`;
+  if (halfWidth === null) {
+    const of = assumesPeople === null ? '' : ` for a group of ${assumesPeople} people; it varies`;
+    return `${name}: noised, no interval${of}`;
+  }
   const share = relativePercent === null ? '' : ` (${relativePercent}% of it)`;
   return assumesPeople === null
     ? `${name}: ± ${halfWidth}${share}`

@@ -75,6 +75,14 @@ function isFixedWidth(node: OutputExpression): boolean {
   }
 }
 
+/** Whether no answer has an interval: of a quantile, and of what is no number. */
+function neverHolds(node: OutputExpression): boolean {
+  return (
+    ['quantile', 'compare', 'and', 'or', 'not', 'isNull'].includes(node.kind) ||
+    (node.kind === 'scaled' && neverHolds(node.of))
+  );
+}
+
 const hasNumber = ({ left, right }: { left: OutputExpression; right: OutputExpression }): boolean =>
   left.kind === 'number' || right.kind === 'number';
 
@@ -109,7 +117,7 @@ export interface ExpectedColumn {
   /** Half-width over the value, in per cent, for the group below; null where it has no meaning. */
   readonly relativePercent: string | null;
   /**
-   * Null when the half-width is the same in every answer. Else, for what is derived from several
+   * Null when the half-width, or that there is none, is the same in every answer. Else, for what is derived from several
    * noised numbers, the people of a group, one middling row each, that it was worked out for.
    */
   readonly assumesPeople: string | null;
@@ -132,7 +140,8 @@ export function expectedColumns(
   return table.columns.map(({ name, type, role, noised }, c): ExpectedColumn => {
     const cell = table.rows[0]?.cells[c];
     const halfWidth = cell?.interval?.half_width ?? null;
-    const fixed = halfWidth === null || isFixedWidth(plan.output[c]!.value);
+    const { value } = plan.output[c]!;
+    const fixed = !noised || (halfWidth === null ? neverHolds(value) : isFixedWidth(value));
     return {
       name,
       type,

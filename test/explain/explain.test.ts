@@ -234,6 +234,11 @@ describe('what has an error', () => {
     const sql = 'SELECT APPROX_QUANTILE(items, 0.5) AS middle FROM joined_data';
     const explained = await explainQuery(wide, DIGEST, sql, { epsilon: '1', withoutCost: true });
     expect(formatExplanation(explained)).toContain('middle: noised, no interval');
+    const choice = 'SELECT CASE WHEN COUNT(*) > 32 THEN COUNT(*) END AS part FROM joined_data';
+    const varies = await explainQuery(wide, DIGEST, choice, { epsilon: '1', withoutCost: true });
+    expect(formatExplanation(varies)).toMatch(
+      /part: noised, no interval for a group of \d+ people/,
+    );
     const target = { percent: '5', groupSize: 1000 };
     expect(epsilonNeeded(wide, DIGEST, sql, target).epsilon).toBeNull();
   });
