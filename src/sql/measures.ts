@@ -271,6 +271,10 @@ function expectNoOverflow(
   const scale = epsilon === null ? 0n : (sensitivity * epsilon.den) / epsilon.num + 1n;
   const headroom = 2n * sensitivity + TAIL_SCALES * scale;
   if (total + headroom < SUM_MAX) return;
+  if (epsilon !== null && total + 2n * sensitivity < SUM_MAX / 2n) {
+    const hint = 'Ask with a larger epsilon, or bound the value.';
+    throw new ParleyError('OVERFLOW_POSSIBLE', 'the noise could leave 62 bits', { hint });
+  }
   throw new ParleyError('OVERFLOW_POSSIBLE', 'a sum over these tables could leave 62 bits', {
     hint:
       'Bound the value with LEAST(GREATEST(column, lower), upper), or lower max_users, ' +

@@ -173,6 +173,7 @@ describe('what the policy does not admit', () => {
     // Tiny epsilon, huge noise.
     const tiny = refusalOf(sql, seedPolicy({ first }), '1e-13');
     expect(tiny.code).toBe('OVERFLOW_POSSIBLE');
+    expect(tiny.detail.hint).toContain('larger epsilon');
   });
 
   it('counts contributions no higher than the tables of the query can bring', () => {
