@@ -1,6 +1,9 @@
 /** LOCAL limits of a coordinator; every one bounds what strangers can make it hold or wait for. */
 export interface CoordinatorLimits {
-  /** Queries not yet in a terminal state, waiting ones among them; more are refused with TOO_MANY_QUERIES. */
+  /**
+   * Queries not yet in a terminal state, waiting ones among them; more are refused with
+   * TOO_MANY_QUERIES, but for one of each analyst that has none.
+   */
   readonly queriesInFlightMax: number;
   /** Queries worked on at once, as many as a party takes; others wait for their turn. */
   readonly queriesRunningMax: number;

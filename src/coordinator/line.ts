@@ -13,8 +13,10 @@ export interface LineOptions {
 }
 
 /**
- * Queries that wait for their turn, first come, first served. As many are worked on at once as a
- * party works on: more would be refused there.
+ * Queries that wait for their turn. As many are worked on at once as a party works on: more would be
+ * refused there. A turn goes to an analyst with the fewest queries at work, and of those to the query
+ * that came first; whoever has no query here finds a place for one. So an analyst that floods the
+ * room holds up its own queries only (R10).
  */
 export class StartLine {
   readonly #o: LineOptions;
@@ -26,9 +28,10 @@ export class StartLine {
   }
 
   /** @throws ParleyError TOO_MANY_QUERIES. */
-  expectRoom(active: Iterable<Query>): void {
-    const inFlight = [...active].filter(({ state }) => !TERMINAL.has(state)).length;
-    if (inFlight < this.#o.limits.queriesInFlightMax) return;
+  expectRoom(active: Iterable<Query>, analyst: string): void {
+    const inFlight = [...active].filter(({ state }) => !TERMINAL.has(state));
+    if (inFlight.length < this.#o.limits.queriesInFlightMax) return;
+    if (!inFlight.some((query) => analystOf(query) === analyst)) return;
     throw new ParleyError('TOO_MANY_QUERIES', 'as many queries are waiting as the room allows', {
       hint: 'try again when one has finished',
     });
@@ -55,8 +58,9 @@ export class StartLine {
     const at = this.#waiting.indexOf(query);
     if (at >= 0) this.#waiting.splice(at, 1);
     if (!this.#running.delete(query)) return;
-    const next = this.#waiting.shift();
+    const next = this.#next();
     if (next === undefined) return;
+    this.#waiting.splice(this.#waiting.indexOf(next), 1);
     // The turn is taken at once, so that nobody who comes meanwhile takes it too.
     this.#running.add(next);
     // Not from within the end of another.
@@ -64,4 +68,19 @@ export class StartLine {
       if (!TERMINAL.has(next.state)) this.#o.start(next);
     });
   }
+
+  /** The first in line of an analyst that has the fewest at work. */
+  #next(): Query | undefined {
+    const working = [...this.#running].map(analystOf);
+    const load = (query: Query): number =>
+      working.filter((analyst) => analyst === analystOf(query)).length;
+    return this.#waiting.reduce<Query | undefined>(
+      (best, query) => (best === undefined || load(query) < load(best) ? query : best),
+      undefined,
+    );
+  }
+}
+
+function analystOf({ submission }: Query): string {
+  return submission.document.analyst;
 }

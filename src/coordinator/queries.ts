@@ -187,7 +187,7 @@ export class QueryBook {
     if (this.#draining) {
       throw new ParleyError('COORDINATOR_AWAY', 'the coordinator is closing');
     }
-    this.#line.expectRoom(this.#active.values());
+    this.#line.expectRoom(this.#active.values(), document.analyst);
     const query = newQuery(submission, digest);
     this.#active.set(query.id, query);
     try {

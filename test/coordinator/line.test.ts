@@ -1,5 +1,5 @@
-// Goal: never more queries at work than a party takes, first come, first served, whatever comes or
-// ends while a turn is handed on.
+// Goal: never more queries at work than a party takes, whatever comes or ends while a turn is handed
+// on; first come, first served within an analyst, and no analyst waits for all of another's.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { StartLine } from '../../src/coordinator/line.ts';
 import { newQuery, type Query } from '../../src/coordinator/query.ts';
@@ -8,11 +8,11 @@ import { submission } from './room.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const ask = (): Query => newQuery(submission(), '00'.repeat(32));
+const ask = (analyst = 'ana'): Query => newQuery(submission({ analyst }), '00'.repeat(32));
 const turn = (): Promise<unknown> => vi.advanceTimersByTimeAsync(1);
 
-/** A line of one query at work. */
-function lineOf(inFlightMax = 10) {
+/** A line of one query at work unless told. */
+function lineOf(inFlightMax = 10, runningMax = 1) {
   const working = new Set<Query>();
   const started: Query[] = [];
   const failed: Query[] = [];
@@ -21,7 +21,11 @@ function lineOf(inFlightMax = 10) {
     working.delete(query);
     line.leave(query);
   };
-  const limits = { queriesRunningMax: 1, queriesInFlightMax: inFlightMax, queueTimeoutMs: 1_000 };
+  const limits = {
+    queriesRunningMax: runningMax,
+    queriesInFlightMax: inFlightMax,
+    queueTimeoutMs: 1_000,
+  };
   const line = new StartLine({
     limits,
     start: (query) => {
@@ -77,10 +81,29 @@ it('lets nobody wait longer than allowed, and no more than so many', async () =>
   const [first, second] = [ask(), ask()];
   line.enter(first);
   line.enter(second);
-  expect(() => line.expectRoom([first, second])).toThrow(
+  expect(() => line.expectRoom([first, second], 'ana')).toThrow(
     expect.objectContaining({ code: 'TOO_MANY_QUERIES' }),
   );
   await vi.advanceTimersByTimeAsync(1_000);
   expect(failed).toEqual([second]);
-  line.expectRoom([first, second]);
+  line.expectRoom([first, second], 'ana');
+});
+
+it('lets an analyst that floods the room hold up its own queries only', async () => {
+  const { line, started, end } = lineOf(4, 2);
+  const flood = [ask(), ask(), ask(), ask()];
+  for (const query of flood) line.enter(query);
+  const other = [ask('bob'), ask('bob')];
+  line.expectRoom(flood, 'bob');
+  line.enter(other[0]!);
+  expect(() => line.expectRoom([...flood, other[0]!], 'bob')).toThrow(
+    expect.objectContaining({ code: 'TOO_MANY_QUERIES' }),
+  );
+  line.enter(other[1]!);
+  // Bob has none at work and is next; then whoever has fewer.
+  for (const query of [flood[0]!, flood[1]!, other[0]!]) {
+    end(query);
+    await turn();
+  }
+  expect(started).toEqual([flood[0], flood[1], other[0], flood[2], other[1]]);
 });
