@@ -251,7 +251,8 @@ export class LinkEnd implements Link {
     const watch = setInterval(() => {
       this.#quietTicks += 1;
       const waiting = this.#inbox.waiting || this.#outbox.busy;
-      if (waiting && this.#quietTicks > 8) {
+      // The eighth: at most the whole of the timeout after the last word (R1), at least 7/8 of it.
+      if (waiting && this.#quietTicks >= 8) {
         this.#fail(new ParleyError('TIMEOUT', 'the peer has gone quiet'), 'TIMEOUT');
       }
     }, idleTimeoutMs / 8);
