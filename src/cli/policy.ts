@@ -3,7 +3,6 @@ import { Command } from 'commander';
 import { ParleyError } from '../core/errors.ts';
 import { limitsOf } from '../dp/index.ts';
 import {
-  datasetOfTable,
   formatPacket,
   loadPartyKeys,
   parsePacket,
@@ -12,6 +11,7 @@ import {
   signPolicy,
 } from '../policy/index.ts';
 import type { Policy, PolicyPacket } from '../policy/types.ts';
+import { describePolicy } from './describe.ts';
 import { readPacket, readText, writeText } from './files.ts';
 import { print, withErrors } from './output.ts';
 import { expectPinnedPlan } from './pinned.ts';
@@ -95,47 +95,4 @@ function addSignature(
   }
   const signature = signPolicy(policy, options.party, keys.identity.privateKey);
   return { policy, signatures: { ...before?.signatures, [options.party]: signature } };
-}
-
-/** The rules of a policy as a few lines of text. */
-export function describePolicy(policy: Policy, digest: string): string {
-  const { rules } = policy;
-  const dp = rules.differential_privacy;
-  const lines = [`room ${policy.room}`, `policy digest ${digest}`, ''];
-  for (const party of policy.parties) {
-    lines.push(`${party.name} (${party.identity_key})`);
-    for (const [name, table] of Object.entries(party.tables)) {
-      const unit = table.privacy_unit_column;
-      const { dataset, epoch } = datasetOfTable(party.name, name, table);
-      lines.push(
-        `  ${name}: at most ${table.max_users} users, ${table.max_rows_per_user} rows each, ` +
-          `by ${unit.kind} "${unit.name}"`,
-        `    columns ${Object.entries(table.columns)
-          .map(([c, { type }]) => `${c} ${type}`)
-          .join(', ')}`,
-        `    budget of dataset ${dataset}, epoch ${epoch}`,
-      );
-    }
-  }
-  lines.push('', `analysts: ${policy.analysts.map((a) => a.name).join(', ')}`);
-  lines.push(`aggregates: ${rules.allowed_aggregates.join(', ')}`);
-  lines.push(
-    `a group opens from ${rules.min_privacy_units_per_group} users (${rules.partition_selection})`,
-  );
-  lines.push(`runs on: ${policy.execution.backends.join(', ')}`);
-  for (const { type, not_after } of policy.execution.tee?.references ?? []) {
-    const what =
-      type === 'simulated' ? 'SIMULATED ENCLAVES, WITHOUT HARDWARE' : `enclaves: ${type}`;
-    lines.push(`  ${what}, until ${not_after}`);
-  }
-  lines.push(
-    dp === 'off'
-      ? 'NO DIFFERENTIAL PRIVACY: every party signed that results carry no noise'
-      : `epsilon: ${dp.epsilon_budget} in all, at most ${dp.max_epsilon_per_query} a query ` +
-          `(${dp.default_epsilon_per_query} unless said); ` +
-          `delta: ${dp.delta_budget} in all, ${dp.delta_per_query} a query` +
-          (dp.rho_budget === undefined ? '' : `; by zCDP, rho: ${dp.rho_budget} in all`) +
-          (dp.budget_refresh === 'new_data_epoch' ? '; a new data epoch begins anew' : ''),
-  );
-  return lines.join('\n');
 }
