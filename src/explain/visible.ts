@@ -117,9 +117,9 @@ export interface ExpectedColumn {
   /** Half-width over the value, in per cent, for the group below; null where it has no meaning. */
   readonly relativePercent: string | null;
   /**
-   * Null when the half-width, or that there is none, is the same in every answer. Else, for what
-   * is derived from several noised numbers, the people of a group, one middling row each, that it
-   * was worked out for.
+   * Null when the half-width, or that there is none, is the same in every answer. Else, for what is
+   * derived from several noised numbers, the people of a group, one middling row each, that it was
+   * worked out for.
    */
   readonly assumesPeople: string | null;
 }

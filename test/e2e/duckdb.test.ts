@@ -33,7 +33,7 @@ afterAll(() => rmSync(dir, { recursive: true }));
 function policyOf(parties: number, dataset: number): Policy {
   const oprf = dataset % 2 === 0 ? 'ecdh' : 'kkrt';
   const join = { oprf, ot_field_bits: 4, shard_users: dataset % 4 === 3 ? 32 : 65_536 } as const;
-  return roomPolicy({ ...OPEN_RULES, join }, ROWS_MAX[parties]!, parties);
+  return roomPolicy({ ...OPEN_RULES, join }, ROWS_MAX[parties], parties);
 }
 
 async function importRoom(
