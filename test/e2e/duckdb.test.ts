@@ -117,7 +117,12 @@ it.each([
     for (let d = 0; d < datasets; d += 1) {
       const policy = policyOf(parties, d);
       const folder = mkdtempSync(join(dir, `set${parties}-${d}-`));
-      const rows = randomRows(roll, [40, 0, 4, 25][d % 4]!, 1 + (d % ROWS_MAX[parties]!), parties > 2);
+      const rows = randomRows(
+        roll,
+        [40, 0, 4, 25][d % 4]!,
+        1 + (d % ROWS_MAX[parties]!),
+        parties > 2,
+      );
       const stores = await importRoom(folder, policy, rows);
       const ask = await oracle(folder, parties);
       for (let q = 0; q < QUERIES_PER_DATASET; q += 1) {
