@@ -511,6 +511,8 @@ describe('limits', () => {
     await post(coordinator.url, signed);
     await Promise.all([agree(a, id), agree(b, id)]);
     const waiting = over(coordinator.url, id);
+    // Answered after the first has arrived, which then waits for a change.
+    await read(coordinator.url, id);
     await coordinator.close();
     expect(await waiting).toMatchObject({ state: 'failed', error: { code: 'COORDINATOR_AWAY' } });
     await start({}, coordinator.dataDir);
@@ -705,8 +707,9 @@ describe('the relay', () => {
     await a.relay.pipe(id, b.name).send(rng(6));
     await flush(a);
     expect(heard).toEqual([`${id} 5`]);
-    const audit = await readFile(join(coordinator.dataDir, 'audit.jsonl'), 'utf8');
-    expect(audit).toContain(`"relayed_bytes":{"${a.name}":5,"${b.name}":0}`);
+    await expect
+      .poll(() => readFile(join(coordinator.dataDir, 'audit.jsonl'), 'utf8'))
+      .toContain(`"relayed_bytes":{"${a.name}":5,"${b.name}":0}`);
   });
 
   it.each<[string, Uint8Array | string]>([
