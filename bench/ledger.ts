@@ -110,7 +110,7 @@ function openOnce(directory: string, key: string): void {
   const ms = performance.now() - before;
   const cpu = process.cpuUsage(cpuBefore);
   const { seq } = ledger.head.document;
-  const { epsilon } = ledger.spentOf([DATASET]);
+  const { epsilon } = ledger.spentOf(DATASET);
   const used = [ledger.has(idOf(0)), ledger.has(idOf(1234)), ledger.has(`other${'0'.repeat(17)}`)];
   const proof = ledger.prove(2, seq).steps.length;
   ledger.close();

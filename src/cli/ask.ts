@@ -1,5 +1,5 @@
 import type { Answer, Client } from '../client/index.ts';
-import { formatBundle, formatCsv, formatJson, formatTable } from '../client/index.ts';
+import { budgetText, formatBundle, formatCsv, formatJson, formatTable } from '../client/index.ts';
 import type { Backend, QueryRecord, TemplateCall } from '../records/index.ts';
 import { writeText } from './files.ts';
 import type { Format } from './options.ts';
@@ -89,6 +89,7 @@ export function printAnswer(answer: Answer, format: Format): void {
   if (answer.replayOf !== null) {
     tell(`the answer of query ${answer.replayOf} again, byte for byte: nothing was spent`);
   }
+  if (format !== 'json') for (const line of budgetText(answer)) tell(line);
   if (format === 'csv') for (const label of answer.labels) tell(label);
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { div, formatRational, rational, sub, type Rational } from '../core/rational.ts';
+import { amountText } from '../client/index.ts';
+import { formatRational, sub, type Rational } from '../core/rational.ts';
 import type { Limits } from '../dp/index.ts';
 import { limitsOf, guaranteeOf } from '../dp/index.ts';
 // The folder itself: the whole room would load the database engine.
@@ -133,13 +134,14 @@ function show(directory: string, flags: ShowFlags): void {
   if (accounts.length === 0) print('nothing was ever reserved');
   for (const account of accounts) {
     print(`\n${account.dataset}, epoch ${account.epoch}: ${account.queries} queries`);
-    print(`  spent  ${amounts(account.spent)}`);
+    print(`  spent  ${amounts(account.spent, 'up')}`);
     if (account.left !== null) {
-      print(`  left   ${amounts(account.left)}`);
+      print(`  left   ${amounts(account.left, 'down')}`);
     }
     if (account.promise !== null) {
       const { epsilon, delta } = account.promise;
-      print(`  holds  (${decimal(epsilon)}, ${decimal(delta)})-differential privacy so far`);
+      const so = `(${amountText(epsilon, 'up')}, ${amountText(delta, 'up')})`;
+      print(`  holds  ${so}-differential privacy so far`);
     }
   }
   if (newest.length > 0) print('');
@@ -183,33 +185,10 @@ function accountView(account: DatasetAccount, limits: Limits | null): AccountVie
   };
 }
 
-function amounts(of: Readonly<Record<string, string>>): string {
+function amounts(of: Readonly<Record<string, string>>, rounding: 'up' | 'down'): string {
   return Object.entries(of)
-    .map(([kind, amount]) => `${kind} ${decimal(amount)}`)
+    .map(([kind, amount]) => `${kind} ${amountText(amount, rounding)}`)
     .join(', ');
-}
-
-/** A rational as people read it: 6 digits, from an exact integer division. */
-function decimal(text: string): string {
-  const [num = '0', den = '1'] = text.split('/');
-  const value = rational(BigInt(num), BigInt(den));
-  if (value.num === 0n) return '0';
-  let exponent = 0;
-  let scaled = value;
-  const [ten, sign] = [rational(10n), value.num < 0n ? '-' : ''];
-  if (sign !== '') scaled = rational(-value.num, value.den);
-  while (scaled.num >= 10n * scaled.den) [scaled, exponent] = [div(scaled, ten), exponent + 1];
-  while (scaled.num < scaled.den) {
-    [scaled, exponent] = [rational(10n * scaled.num, scaled.den), exponent - 1];
-  }
-  const digits = `${(scaled.num * 100_000n) / scaled.den}`;
-  const mantissa = `${digits[0]}.${digits.slice(1)}`.replace(/\.?0+$/, '');
-  if (exponent < -4 || exponent > 5) return `${sign}${mantissa}e${exponent}`;
-  const whole = digits.replace(/0+$/, '');
-  if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${whole}`;
-  const point = exponent + 1;
-  const tail = whole.slice(point);
-  return `${sign}${digits.slice(0, point)}${tail === '' ? '' : `.${tail}`}`;
 }
 
 function entryText(entry: Entry): string {
@@ -221,7 +200,7 @@ function entryText(entry: Entry): string {
     case 'reserve': {
       const charged = entry.charges.map(({ dataset, epoch }) => `${dataset} (${epoch})`).join(', ');
       const { seq, epsilon, query_id, room } = entry;
-      return `${seq} reserved epsilon ${decimal(epsilon)} of ${charged} for ${query_id} in ${room}`;
+      return `${seq} reserved epsilon ${amountText(epsilon, 'up')} of ${charged} for ${query_id} in ${room}`;
     }
     case 'peer_head':
       return `${entry.seq} kept head ${entry.head.document.seq} of ${entry.head.document.party}`;

@@ -1,4 +1,5 @@
 import type { Backend, SignedReceipt } from '../records/index.ts';
+import type { BudgetLeft } from './budget.ts';
 import type { Bundle } from './receipt/bundle.ts';
 import type { ColumnTypeName, Plan } from '../sql/plan.ts';
 import type { Attestation } from './receipt/enclave.ts';
@@ -66,8 +67,13 @@ export interface Answer extends AnswerTable {
   /** Epsilon this query spent, `0` for an earlier answer, or null when differential privacy is off. */
   readonly epsilonSpent: string | null;
   readonly deltaSpent: string | null;
-  /** The least any party's signed receipt or authorisation leaves of the room's budget; null when there is none. */
-  readonly budgetLeft: { readonly epsilon: string; readonly delta: string } | null;
+  /** Rho this query spent, as ledgers add it up, where rho has a budget; null elsewhere. */
+  readonly rhoSpent: string | null;
+  /**
+   * What the budgets it touched have left, by every party's signed receipt or authorisation; null
+   * when there are none, and for an earlier answer.
+   */
+  readonly budgetLeft: BudgetLeft | null;
   /** What the query ran on. */
   readonly backend: Backend;
   /** One of each party of the plan; none when it ran in an enclave. */

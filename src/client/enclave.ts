@@ -10,7 +10,7 @@ import {
 } from '../records/index.ts';
 import { openTeeAnswer } from '../tee-adapter/host/index.ts';
 import type { Answer } from './answer.ts';
-import { budgetLeft } from './budget.ts';
+import { budgetLeft, rhoOfPlan } from './budget.ts';
 import { decodeAnswer } from './decode.ts';
 import { answerDocumentOf, type TeeBundle } from './receipt/bundle.ts';
 import type { Derived } from './receipt/derive.ts';
@@ -83,7 +83,8 @@ export async function enclaveAnswerOf(
     session: run.session,
     epsilonSpent: plan.privacy.differential?.epsilon ?? null,
     deltaSpent: plan.privacy.differential?.delta ?? null,
-    budgetLeft: budgetLeft(policy, authorisations),
+    rhoSpent: rhoOfPlan(policy, plan),
+    budgetLeft: budgetLeft(policy, plan, authorisations),
     backend: 'tee',
     receipts: [],
     replayOf: null,

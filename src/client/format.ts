@@ -1,3 +1,4 @@
+import { budgetDocument } from './format-budget.ts';
 import type { Answer, AnswerCell, AnswerColumn, AnswerRow, AnswerTable } from './answer.ts';
 
 const SUPPRESSED = '[REDACTED]';
@@ -88,7 +89,8 @@ export function answerDocument(answer: Answer): object {
     groups_suppressed: answer.groupsSuppressed,
     epsilon_spent: answer.epsilonSpent,
     delta_spent: answer.deltaSpent,
-    budget_left: answer.budgetLeft,
+    rho_spent: answer.rhoSpent,
+    budget_left: answer.budgetLeft && budgetDocument(answer.budgetLeft),
     confidence_level: answer.plan.privacy.confidenceLevel,
     receipts: answer.receipts,
     attestation: answer.attestation,

@@ -1,5 +1,21 @@
 /** The analyst's side: ask, verify every signature, and alone reconstruct the answer. */
-export { budgetLeft } from './budget.ts';
+export { budgetLeft, budgetState, leftAmounts, rhoOfPlan } from './budget.ts';
+export type {
+  BindingBudget,
+  BudgetLeft,
+  BudgetState,
+  LeftAmounts,
+  StatedSpending,
+  TouchedBudget,
+} from './budget.ts';
+export {
+  amountsText,
+  amountText,
+  budgetName,
+  budgetText,
+  questionsText,
+  touchedDocument,
+} from './format-budget.ts';
 export { createClient, fetchPacket, newQueryId } from './client.ts';
 export type { Client, ClientOptions, QueryOptions, WaitOptions } from './client.ts';
 export { decodeAnswer, shareBytes } from './decode.ts';

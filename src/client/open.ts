@@ -3,7 +3,7 @@ import type { Redacted } from '../core/redacted.ts';
 import type { PolicyPacket } from '../policy/types.ts';
 import type { QueryRecord, SignedSubmission } from '../records/index.ts';
 import type { Answer } from './answer.ts';
-import { budgetLeft } from './budget.ts';
+import { budgetLeft, rhoOfPlan } from './budget.ts';
 import { decodeAnswer } from './decode.ts';
 import { answerDocumentOf, openingDocument, type MpcBundle } from './receipt/bundle.ts';
 import type { Derived } from './receipt/derive.ts';
@@ -46,6 +46,7 @@ export async function openRecord(
   };
   wipe(...openings.map(({ opening }) => opening));
   const again = record.replay !== undefined;
+  const rho = rhoOfPlan(expected.policy, plan);
   const { differential } = plan.privacy;
   const spent = again && differential !== null ? { epsilon: '0', delta: '0' } : differential;
   return {
@@ -57,8 +58,9 @@ export async function openRecord(
     session: verified.session,
     epsilonSpent: spent?.epsilon ?? null,
     deltaSpent: spent?.delta ?? null,
+    rhoSpent: again && rho !== null ? '0' : rho,
     // What an earlier receipt says of the budget is no longer so.
-    budgetLeft: again ? null : budgetLeft(expected.policy, verified.receipts),
+    budgetLeft: again ? null : budgetLeft(expected.policy, plan, verified.receipts),
     backend: 'mpc',
     receipts: verified.receipts,
     attestation: null,

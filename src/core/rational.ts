@@ -70,3 +70,40 @@ export function parseRational(text: string): Rational {
   }
   return r;
 }
+
+/** LOCAL. Significant digits that people read. */
+const DIGITS = 6n;
+
+/**
+ * A rational as people read it, from exact integer divisions: six significant digits, scientific
+ * below 1e-4 and from 1e6 on.
+ * @param rounding - where what does not fit goes: `up` for what is spent, `down` for what is left.
+ */
+export function decimalText(
+  value: Rational,
+  rounding: 'up' | 'down',
+): { readonly text: string; readonly exact: boolean } {
+  if (value.num === 0n) return { text: '0', exact: true };
+  const [sign, num] = value.num < 0n ? ['-', -value.num] : ['', value.num];
+  let exponent = `${num}`.length - `${value.den}`.length;
+  const scaled = (by: number): Rational =>
+    by >= 0
+      ? rational(num, value.den * 10n ** BigInt(by))
+      : rational(num * 10n ** BigInt(-by), value.den);
+  if (compare(scaled(exponent), ONE) < 0) exponent -= 1;
+  const { num: whole, den } = scaled(exponent - Number(DIGITS - 1n));
+  const away = (rounding === 'up') === (sign === '');
+  const exact = whole % den === 0n;
+  let digits = `${whole / den + (away && !exact ? 1n : 0n)}`;
+  if (BigInt(digits.length) > DIGITS) exponent += 1;
+  digits = digits.replace(/0+$/, '');
+  const point = exponent + 1;
+  const plain = (): string => {
+    if (point <= 0) return `0.${'0'.repeat(-point)}${digits}`;
+    const tail = digits.slice(point);
+    return `${digits.slice(0, point).padEnd(point, '0')}${tail === '' ? '' : `.${tail}`}`;
+  };
+  const tail = digits.slice(1);
+  const scientific = `${digits[0] ?? ''}${tail === '' ? '' : `.${tail}`}e${exponent}`;
+  return { text: `${sign}${exponent < -4 || exponent > 5 ? scientific : plain()}`, exact };
+}

@@ -30,6 +30,22 @@ export type Limits =
   | { readonly accounting: 'basic'; readonly epsilon: Rational; readonly delta: Rational }
   | { readonly accounting: 'zcdp'; readonly rho: Rational; readonly delta: Rational };
 
+/** An amount that an accounting limits. */
+export type Amount = 'epsilon' | 'delta' | 'rho';
+
+/** The amounts that have a budget, with it. */
+export function limitedAmounts(limits: Limits): readonly (readonly [Amount, Rational])[] {
+  return limits.accounting === 'zcdp'
+    ? [
+        ['delta', limits.delta],
+        ['rho', limits.rho],
+      ]
+    : [
+        ['delta', limits.delta],
+        ['epsilon', limits.epsilon],
+      ];
+}
+
 /** The fields of `rules.differential_privacy` that say what may be spent. */
 export interface BudgetFields {
   readonly accounting?: 'basic' | 'zcdp';
@@ -113,15 +129,9 @@ export function excessOver(a: Price, b: Price): Price {
  *
  * @returns the field of the policy that the total is over; null when it is within.
  */
-export function overLimit(
-  total: Price,
-  limits: Limits,
-): 'epsilon_budget' | 'delta_budget' | 'rho_budget' | null {
-  if (compare(total.delta, limits.delta) > 0) return 'delta_budget';
-  if (limits.accounting === 'zcdp') {
-    return compare(total.rho, limits.rho) > 0 ? 'rho_budget' : null;
-  }
-  return compare(total.epsilon, limits.epsilon) > 0 ? 'epsilon_budget' : null;
+export function overLimit(total: Price, limits: Limits): `${Amount}_budget` | null {
+  const over = limitedAmounts(limits).find(([amount, most]) => compare(total[amount], most) > 0);
+  return over === undefined ? null : `${over[0]}_budget`;
 }
 
 /** LOCAL. Working precision of a conversion, and bits below the point of its result. */

@@ -11,11 +11,13 @@ export {
   excessOver,
   FREE,
   guaranteeOf,
+  limitedAmounts,
   limitsOf,
   mostOf,
   overLimit,
   rhoOf,
-  rhoOfMeasures,
   zcdpEpsilon,
 } from './accounting.ts';
-export type { BudgetFields, Limits, Price } from './accounting.ts';
+export type { Amount, BudgetFields, Limits, Price } from './accounting.ts';
+export { fitOf, leftOf, priceOfPlan } from './price.ts';
+export type { Fit, Priced } from './price.ts';

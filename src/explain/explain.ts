@@ -1,9 +1,8 @@
-import { budgetLeft, releaseOf } from '../client/index.ts';
-import type { Rational } from '../core/rational.ts';
-import { compare, formatRational, parseRational, sub, ZERO } from '../core/rational.ts';
-import { calibrate, promiseOf, releaseRuleOf, type Calibration } from '../dp/index.ts';
+import type { BindingBudget, LeftAmounts, StatedSpending, TouchedBudget } from '../client/index.ts';
+import { budgetState, leftAmounts, releaseOf, rhoOfPlan } from '../client/index.ts';
+import type { Calibration, Limits } from '../dp/index.ts';
+import { addPrices, calibrate, fitOf, FREE, promiseOf, releaseRuleOf } from '../dp/index.ts';
 import type { Policy } from '../policy/types.ts';
-import type { SignedReceipt } from '../records/index.ts';
 import { groupCount, planDigest, planQuery, type Plan } from '../sql/index.ts';
 import { forecastCost, type CostForecast } from './cost.ts';
 import { whoLearns, type Learns } from './learns.ts';
@@ -14,18 +13,30 @@ export interface ExplainOptions {
   /** Decimal string; the policy's default when null. */
   readonly epsilon: string | null;
   /** Of the analyst's latest answer, verified by the caller; where the budget stood then. */
-  readonly receipts?: readonly SignedReceipt[];
+  readonly receipts?: readonly StatedSpending[];
   /** Leaves out the rehearsal, which takes a second. */
   readonly withoutCost?: boolean;
 }
 
-/** What is known of the budget before a question is asked. */
+/** What is known of the budgets of a question before it is asked. */
 export interface BudgetView {
+  readonly accounting: Limits['accounting'];
+  /** The policy's, as it states them; rho under zcdp alone. */
   readonly epsilon: string;
+  readonly rho: string | null;
   readonly delta: string;
-  /** After the party that had spent most, by the receipts given; null when none were. */
-  readonly leftBefore: { readonly epsilon: string; readonly delta: string } | null;
-  readonly leftAfter: { readonly epsilon: string; readonly delta: string } | null;
+  /** How many questions of this price a budget takes of which nothing is spent, decimal text. */
+  readonly wholeFits: string;
+  /** Every dataset it is charged to, with what the receipts given say of it. */
+  readonly datasets: readonly TouchedBudget[];
+  /** The least they have left of each amount; null unless receipts speak of every one. */
+  readonly leftBefore: LeftAmounts | null;
+  readonly leftAfter: LeftAmounts | null;
+  /** How many questions of this price fit, this one counted; null unless all budgets are known. */
+  readonly fits: string | null;
+  /** The tightest of the budgets that are known; null when none is. */
+  readonly binds: BindingBudget | null;
+  /** False as soon as one known budget is too small; null while one is unknown. */
   readonly affordable: boolean | null;
 }
 
@@ -35,8 +46,12 @@ export interface Explanation {
   readonly policyDigest: string;
   readonly planDigest: string;
   readonly tree: TreeNode;
-  /** Null without differential privacy. */
-  readonly price: { readonly epsilon: string; readonly delta: string } | null;
+  /** Null without differential privacy. Rho, rounded up to 2^-100, where rho has a budget. */
+  readonly price: {
+    readonly epsilon: string;
+    readonly rho: string | null;
+    readonly delta: string;
+  } | null;
   readonly budget: BudgetView | null;
   readonly confidenceLevel: string;
   readonly columns: readonly ExpectedColumn[];
@@ -74,20 +89,27 @@ function ruleText(plan: Plan, { tau }: Calibration): string {
 function budgetView(
   plan: Plan,
   policy: Policy,
-  receipts: readonly SignedReceipt[],
+  receipts: readonly StatedSpending[],
 ): BudgetView | null {
   const dp = policy.rules.differential_privacy;
-  const price = plan.privacy.differential;
-  if (dp === 'off' || price === null) return null;
-  const before = receipts.length === 0 ? null : budgetLeft(policy, receipts);
-  const whole = { epsilon: dp.epsilon_budget, delta: dp.delta_budget };
-  if (before === null) return { ...whole, leftBefore: null, leftAfter: null, affordable: null };
-  const after = (kind: 'epsilon' | 'delta'): Rational =>
-    sub(parseRational(before[kind]), parseRational(price[kind]));
-  const [epsilon, delta] = [after('epsilon'), after('delta')];
-  const affordable = compare(epsilon, ZERO) >= 0 && compare(delta, ZERO) >= 0;
-  const leftAfter = { epsilon: formatRational(epsilon), delta: formatRational(delta) };
-  return { ...whole, leftBefore: before, leftAfter: affordable ? leftAfter : null, affordable };
+  const state = budgetState(policy, plan, receipts);
+  if (dp === 'off' || state === null) return null;
+  const { limits, price, datasets, tightest, spent } = state;
+  const exhausted = tightest !== null && tightest.times === 0n;
+  const known = spent !== null;
+  return {
+    accounting: limits.accounting,
+    epsilon: dp.epsilon_budget,
+    rho: dp.rho_budget ?? null,
+    delta: dp.delta_budget,
+    wholeFits: `${fitOf(FREE, price, limits)?.times ?? 0n}`,
+    datasets,
+    leftBefore: known ? leftAmounts(spent, limits) : null,
+    leftAfter: known && !exhausted ? leftAmounts(addPrices(spent, price), limits) : null,
+    fits: known && tightest !== null ? `${tightest.times}` : null,
+    binds: tightest?.binds ?? null,
+    affordable: exhausted ? false : known ? true : null,
+  };
 }
 
 /**
@@ -111,7 +133,11 @@ export async function explainQuery(
     policyDigest,
     planDigest: planDigest(plan),
     tree: planTree(plan, policy, ruleText(plan, calibration)),
-    price: differential && { epsilon: differential.epsilon, delta: differential.delta },
+    price: differential && {
+      epsilon: differential.epsilon,
+      rho: rhoOfPlan(policy, plan),
+      delta: differential.delta,
+    },
     budget: budgetView(plan, policy, options.receipts ?? []),
     confidenceLevel,
     columns: expectedColumns(plan, releaseOf(plan), smallest),

@@ -1,6 +1,6 @@
+import { amountText } from '../client/index.ts';
 import {
   alike,
-  amount,
   columnText,
   explanationDocument,
   neededDocument,
@@ -14,7 +14,7 @@ import { treeLines, type TreeNode } from './tree.ts';
 function partText({ what, released, epsilon, sensitivity, halfWidth }: NoisedPart): string {
   const hidden = released ? '' : ', never opened: it decides which groups open';
   return (
-    `${what}: epsilon ${amount(epsilon)}, one person changes it by ${sensitivity} at most, ` +
+    `${what}: epsilon ${amountText(epsilon, 'up')}, one person changes it by ${sensitivity} at most, ` +
     `± ${halfWidth}${hidden}`
   );
 }

@@ -1,4 +1,11 @@
-import type { Explanation } from './explain.ts';
+import {
+  amountsText,
+  amountText,
+  budgetName,
+  questionsText,
+  touchedDocument,
+} from '../client/index.ts';
+import type { BudgetView, Explanation } from './explain.ts';
 import type { EpsilonNeeded } from './inverse.ts';
 import { treeLines, type TreeNode } from './tree.ts';
 import type { ExpectedColumn } from './visible.ts';
@@ -21,13 +28,6 @@ export const node = (text: string, children: readonly string[]): TreeNode => ({
   children: children.map(leaf),
 });
 
-/** A fraction as decimal text beside its exact form, where that is not the same. */
-export function amount(text: string): string {
-  const [num = '0', den] = text.split('/');
-  if (den === undefined) return text;
-  return `${Number((Number(num) / Number(den)).toPrecision(6))}`;
-}
-
 export function columnText(column: ExpectedColumn): string {
   const { name, role, noised, halfWidth, relativePercent, assumesPeople } = column;
   if (role === 'group') return `${name}: a label, exact`;
@@ -42,22 +42,54 @@ export function columnText(column: ExpectedColumn): string {
     : `${name}: ± ${halfWidth}, for a group of ${assumesPeople} people${share}; it varies`;
 }
 
+/** The price, the budgets it is charged to, and what they have left after it. */
 export function priceNode({ price, budget }: Explanation): TreeNode {
-  if (price === null) return leaf('price: none; NO DIFFERENTIAL PRIVACY in this room');
-  const lines = [`epsilon ${amount(price.epsilon)}`, `delta ${amount(price.delta)}`];
-  if (budget?.leftBefore == null) {
-    lines.push(
-      `budget left after: not known here, of ${budget?.epsilon ?? '?'} in all; every answer states it`,
-    );
-  } else if (budget.leftAfter === null) {
-    lines.push(`BUDGET EXHAUSTED: ${amount(budget.leftBefore.epsilon)} epsilon is left`);
-  } else {
-    const { epsilon, delta } = budget.leftAfter;
-    lines.push(
-      `budget left after: epsilon ${amount(epsilon)}, delta ${amount(delta)}, if nobody asks before`,
-    );
+  if (price === null || budget === null) {
+    return leaf('price: none; NO DIFFERENTIAL PRIVACY in this room');
   }
-  return node('price', lines);
+  const { epsilon, rho, delta } = price;
+  const zcdp =
+    rho === null
+      ? []
+      : [
+          `rho ${amountText(rho, 'up')}, which is what this room's budget counts (zCDP); ` +
+            'epsilon and delta are what this answer alone promises',
+        ];
+  return node('price', [
+    `epsilon ${amountText(epsilon, 'up')}`,
+    `delta ${amountText(delta, 'up')}`,
+    ...zcdp,
+    `charged to ${budget.datasets.map(budgetName).join('; ')}`,
+    ...budgetLines(budget),
+  ]);
+}
+
+function budgetLines(budget: BudgetView): readonly string[] {
+  const { binds, datasets, leftAfter, fits, wholeFits, rho, epsilon } = budget;
+  const whole = `an untouched budget takes ${questionsText(wholeFits)} like this one`;
+  const limit = rho === null ? epsilon : `rho ${rho}`;
+  if (binds === null) {
+    const unknown = `budget left after: not known here, of ${limit} in all; every answer states it`;
+    return [unknown, whole];
+  }
+  if (budget.affordable === false) {
+    const left = datasets.find((d) => d.dataset === binds.dataset && d.party === binds.party)?.left;
+    const rest = left?.[binds.amount] ?? '0';
+    return [
+      `BUDGET EXHAUSTED: ${binds.amount} ${amountText(rest, 'down')} is left of ${budgetName(binds)}`,
+      whole,
+    ];
+  }
+  if (leftAfter === null || fits === null) {
+    const unstated = datasets.filter(({ left }) => left === null).map(budgetName);
+    const unknown = `that answer says nothing of ${unstated.join('; ')}`;
+    return [`budget left after: not known here: ${unknown}`, whole];
+  }
+  return [
+    `budget left after: ${amountsText(leftAfter, 'down')}, if nobody asks before`,
+    `${questionsText(fits)} like this one ${fits === '1' ? 'fits' : 'fit'}, this one counted; ` +
+      `${budgetName(binds)} binds, by its ${binds.amount}`,
+  ];
 }
 
 function costNode({ cost }: Explanation): TreeNode {
@@ -100,7 +132,7 @@ export function formatExplanation(explanation: Explanation): string {
       `the smallest likely to be visible has ${groups.smallestVisible} people; ` +
         (groups.belowK === null
           ? `none below ${groups.minUsers} ever is`
-          : `one below ${groups.minUsers} is with a chance of at most ${amount(groups.belowK)}`),
+          : `one below ${groups.minUsers} is with a chance of at most ${amountText(groups.belowK, 'up')}`),
     ]),
     node('promise', explanation.promise),
     costNode(explanation),
@@ -141,10 +173,16 @@ export function explanationDocument(e: Explanation): object {
     plan: e.tree,
     price: e.price,
     budget: budget && {
+      accounting: budget.accounting,
       epsilon: budget.epsilon,
+      rho: budget.rho,
       delta: budget.delta,
+      whole_fits: budget.wholeFits,
+      datasets: budget.datasets.map(touchedDocument),
       left_before: budget.leftBefore,
       left_after: budget.leftAfter,
+      fits: budget.fits,
+      binds: budget.binds,
       affordable: budget.affordable,
     },
     confidence_level: e.confidenceLevel,

@@ -47,7 +47,7 @@ export function whoLearns(plan: Plan, smallest: bigint): readonly Learns[] {
     ...parties,
     {
       role: 'coordinator',
-      learns: [...shape, 'timing, traffic and receipts; what each party has spent'],
+      learns: [...shape, 'timing, traffic and receipts; what each dataset of the query has spent'],
       never: ['a share that opens, a keyed hash, the answer', hidden],
     },
     {

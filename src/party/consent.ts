@@ -1,14 +1,13 @@
 import { toHex } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
 import { formatRational } from '../core/rational.ts';
-import type { DatasetTerms } from '../policy/index.ts';
+import { chargesOfSide, type DatasetTerms } from '../policy/index.ts';
 import type { LedgerExtension, Receipt, SignedGo } from '../records/index.ts';
 import { signGo, suiteOf } from '../records/index.ts';
 import { datasetsOfSide, datasetOfSide } from './dataset.ts';
 import type { LedgerTalk } from './heads.ts';
 import type { Heads } from './ledger/index.ts';
 import type { PartyContext } from './node.ts';
-import { chargesOfSide } from './price.ts';
 import type { VettedQuery } from './vet.ts';
 import { sessionOfGos } from './vet.ts';
 
@@ -69,16 +68,20 @@ export function reserveAndGo(
 }
 
 /**
- * What this party's data in a query has spent in all, as receipts and authorisations state it: of
- * several datasets the most, amount by amount.
+ * What this party's data in a query has spent in all, dataset by dataset, as receipts and
+ * authorisations state it.
  */
 export function spentOf(context: PartyContext, query: VettedQuery): Receipt['spent'] {
-  const { epsilon, delta, rho } = context.ledger.spentOf(chargesOf(context, query));
-  return {
-    epsilon: formatRational(epsilon),
-    delta: formatRational(delta),
-    ...(context.budget?.accounting === 'zcdp' ? { rho: formatRational(rho) } : {}),
-  };
+  return chargesOf(context, query).map((charge) => {
+    const { epsilon, delta, rho } = context.ledger.spentOf(charge);
+    return {
+      dataset: charge.dataset,
+      epoch: charge.epoch,
+      epsilon: formatRational(epsilon),
+      delta: formatRational(delta),
+      ...(context.budget?.accounting === 'zcdp' ? { rho: formatRational(rho) } : {}),
+    };
+  });
 }
 
 /** The datasets of this party that a query is charged to. */

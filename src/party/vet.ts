@@ -1,6 +1,6 @@
 import { ParleyError } from '../core/errors.ts';
 import type { Calibration, Price } from '../dp/index.ts';
-import { calibrateOnce, FREE, noiseRecord, releaseRuleOf } from '../dp/index.ts';
+import { calibrateOnce, FREE, noiseRecord, priceOfPlan, releaseRuleOf } from '../dp/index.ts';
 import {
   CAPACITY_MAX,
   PAIR_CELLS_MAX,
@@ -27,7 +27,6 @@ import { boundsRecord, planDigest, planQuery, tablesOfSides } from '../sql/index
 import { expectInputsFit } from '../tee-adapter/host/index.ts';
 import type { Permit, PermitContext } from './permit.ts';
 import { permitOf } from './permit.ts';
-import { priceOfPlan } from './price.ts';
 
 /** A question this party has vetted on its own: from the signed text and its own signed policy. */
 export interface VettedQuery {

@@ -66,6 +66,17 @@ export function datasetTerms(policy: Policy, party: string): readonly DatasetTer
   }));
 }
 
+/** The datasets that one party's part of a plan reads, each once and by name: a budget is charged once. */
+export function chargesOfSide(
+  { table, joined }: { readonly table: string; readonly joined: readonly string[] },
+  datasets: readonly DatasetTerms[],
+): readonly DatasetTerms[] {
+  const read = [table, ...joined];
+  return datasets
+    .filter(({ tables }) => tables.some((name) => read.includes(name)))
+    .sort((a, b) => (a.dataset < b.dataset ? -1 : 1));
+}
+
 function tableBounds(name: string, table: TablePolicy): Record<string, string> {
   const { name: unit, kind } = table.privacy_unit_column;
   const at = `tables.${name}`;

@@ -43,5 +43,5 @@ export type {
   TeeReference,
   TeeType,
 } from './tee.ts';
-export { boundPath, datasetOfTable, datasetTerms, FIRST_EPOCH } from './datasets.ts';
+export { boundPath, chargesOfSide, datasetOfTable, datasetTerms, FIRST_EPOCH } from './datasets.ts';
 export type { DatasetEpoch, DatasetTerms } from './datasets.ts';

@@ -50,7 +50,7 @@ export const teeAuthorisation = z.strictObject({
 /**
  * A party's consent that this very enclave runs this very plan once. It names the enclave by its
  * keys, which live in one process's memory: a copy of the code elsewhere has others.
- * `spent` is what its ledger has spent in all, this query included, as in a receipt.
+ * `spent` is what its datasets have spent in all, this query included, as in a receipt.
  */
 export type TeeAuthorisation = z.output<typeof teeAuthorisation>;
 

@@ -97,6 +97,7 @@ export type { SealContext } from './seal.ts';
 export type {
   Backend,
   DatasetCommitment,
+  DatasetSpent,
   Go,
   Json,
   QueryAnswer,

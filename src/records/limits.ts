@@ -16,6 +16,9 @@ export const OPENING_BYTES_MAX = SALT_BYTES + SHARE_BYTES_MAX;
 /** AGREEMENT. Tables of one party that one plan reads. */
 export const DATASETS_MAX = 64;
 
+/** AGREEMENT. Datasets of one party that one plan is charged to. */
+export const CHARGES_MAX = 16;
+
 /** AGREEMENT. Longest bounds in a receipt, bytes of canonical JSON. */
 export const BOUNDS_BYTES_MAX = 12 * 1024;
 

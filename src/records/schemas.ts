@@ -5,6 +5,7 @@ import { canonicalJson } from '../policy/canonical.ts';
 import type { RowOpening } from './dataset.ts';
 import {
   BOUNDS_BYTES_MAX,
+  CHARGES_MAX,
   DATASETS_MAX,
   NOISE_BYTES_MAX,
   OPENING_BYTES_MAX,
@@ -13,6 +14,7 @@ import {
 } from './limits.ts';
 import type {
   DatasetCommitment,
+  DatasetSpent,
   Go,
   Json,
   Receipt,
@@ -129,12 +131,19 @@ export const jsonObject = (bytesMax: number): z.ZodType<Readonly<Record<string, 
   }, 'expected a JSON object within its limit');
 const amounts = z.strictObject({ epsilon: amount, delta: amount });
 
-/** What a ledger has spent. */
-export const spent = z.strictObject({
-  epsilon: amount,
-  delta: amount,
-  rho: amount.exactOptional(),
-});
+/** What the datasets of one party have spent. */
+export const spent: z.ZodType<readonly DatasetSpent[]> = z
+  .array(
+    z.strictObject({
+      dataset: z.string().min(1).max(128),
+      epoch: z.string().min(1).max(63),
+      epsilon: amount,
+      delta: amount,
+      rho: amount.exactOptional(),
+    }),
+  )
+  .min(1)
+  .max(CHARGES_MAX);
 
 export const receiptSchema: z.ZodType<Receipt> = z.strictObject({
   version,

@@ -72,6 +72,16 @@ export interface Go {
   readonly nonce: string;
 }
 
+/** What a dataset has spent in an epoch, over all rooms, the query that says so included; `num/den`. */
+export interface DatasetSpent {
+  readonly dataset: string;
+  readonly epoch: string;
+  readonly epsilon: string;
+  readonly delta: string;
+  /** Where the policy's accounting is zcdp. */
+  readonly rho?: string;
+}
+
 /** What a party did, beside its sealed share. Signed by the party. */
 export interface Receipt {
   readonly version: 1;
@@ -100,11 +110,8 @@ export interface Receipt {
   readonly share_digest: string;
   /** Commitment to the share inside, which its opening proves; see commitment.ts. */
   readonly share_commitment: string;
-  /**
-   * What the party's data in this query has spent in all, over all rooms, this query included;
-   * `num/den`. Rho where the policy's accounting is zcdp.
-   */
-  readonly spent: { readonly epsilon: string; readonly delta: string; readonly rho?: string };
+  /** Of every dataset of the party that the query is charged to, by name. */
+  readonly spent: readonly DatasetSpent[];
   readonly software: string;
 }
 

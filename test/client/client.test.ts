@@ -132,7 +132,15 @@ describe('an honest run', () => {
     expect(answer).toMatchObject({ queryId: ID, groupsSuppressed: 1 });
     expect(Number(answer.epsilonSpent)).toBe(1);
     // 3 - 3/2 and 1e-6 - 15e-8, exactly.
-    expect(answer.budgetLeft).toEqual({ epsilon: '3/2', delta: '17/20000000' });
+    const left = { epsilon: '3/2', rho: null, delta: '17/20000000' };
+    expect(answer.budgetLeft).toEqual({
+      ...{ accounting: 'basic', ...left, fits: '1' },
+      binds: { party: 'newsnow', dataset: 'newsnow/exposures', epoch: '0', amount: 'epsilon' },
+      datasets: [
+        { party: 'newsnow', dataset: 'newsnow/exposures', epoch: '0', left, fits: '1' },
+        { party: 'shopgood', dataset: 'shopgood/purchases', epoch: '0', left, fits: '1' },
+      ],
+    });
     const document = JSON.parse(formatJson(answer)) as Record<string, unknown>;
     expect(Object.keys(document)).toMatchInlineSnapshot(`
       [
@@ -151,6 +159,7 @@ describe('an honest run', () => {
         "groups_suppressed",
         "epsilon_spent",
         "delta_spent",
+        "rho_spent",
         "budget_left",
         "confidence_level",
         "receipts",

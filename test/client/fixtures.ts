@@ -169,7 +169,14 @@ export async function answeredRecord(
         price: priceOf(plan),
         share_digest: shareDigest({ ...sealed, party }),
         share_commitment,
-        spent: { epsilon: '3/2', delta: '3/20000000' },
+        spent: [
+          {
+            dataset: `${party}/${plan.sides[i]!.table}`,
+            epoch: '0',
+            epsilon: '3/2',
+            delta: '3/20000000',
+          },
+        ],
         software: 'parley test',
       };
       return {

@@ -315,15 +315,39 @@ const RECEIPT_FIELDS: readonly Row[] = [
   ],
   [
     'spent less than the price',
-    inReceipt({ spent: { epsilon: '1/4', delta: '3/20000000' } }),
+    receipt((r) => ({ ...r, spent: [{ ...r.spent[0]!, epsilon: '1/4' }] })),
     'RECEIPT_INVALID',
-    'spent.epsilon',
+    'spent.0.epsilon',
   ],
   [
     'spent beyond the budget',
-    inReceipt({ spent: { epsilon: '1', delta: '1/10' } }),
+    receipt((r) => ({ ...r, spent: [{ ...r.spent[0]!, delta: '1/10' }] })),
     'RECEIPT_INVALID',
-    'spent.delta',
+    'spent.0.delta',
+  ],
+  [
+    'spending of another dataset',
+    receipt((r) => ({ ...r, spent: [{ ...r.spent[0]!, dataset: 'shopgood/other' }] })),
+    'RECEIPT_INVALID',
+    'spent.0.dataset',
+  ],
+  [
+    'spending of another epoch',
+    receipt((r) => ({ ...r, spent: [{ ...r.spent[0]!, epoch: '1' }] })),
+    'RECEIPT_INVALID',
+    'spent.0.epoch',
+  ],
+  [
+    'spending of one dataset too many',
+    receipt((r) => ({ ...r, spent: [...r.spent, { ...r.spent[0]!, dataset: 'shopgood/z' }] })),
+    'RECEIPT_INVALID',
+    'spent.1',
+  ],
+  [
+    'rho, which has no budget here',
+    receipt((r) => ({ ...r, spent: [{ ...r.spent[0]!, rho: '1/2' }] })),
+    'RECEIPT_INVALID',
+    'spent.0.rho',
   ],
   [
     'share commitment',

@@ -257,7 +257,7 @@ export async function answerOf(
       price: { epsilon: '0', delta: '0' },
       share_commitment: '22'.repeat(32),
       share_digest: shareDigest(sealed),
-      spent: { epsilon: '0', delta: '0' },
+      spent: [{ dataset: `${party}/table`, epoch: '0', epsilon: '0', delta: '0' }],
       software: 'test',
       ...edit,
     },

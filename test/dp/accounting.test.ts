@@ -3,11 +3,25 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Rational } from '../../src/core/rational.ts';
-import { add, compare, mul, parseDecimal, rational, ZERO } from '../../src/core/rational.ts';
+import {
+  add,
+  compare,
+  decimalText,
+  mul,
+  parseDecimal,
+  parseRational,
+  rational,
+  sub,
+  ZERO,
+} from '../../src/core/rational.ts';
+import type { Limits, Price } from '../../src/dp/index.ts';
 import {
   addPrices,
   excessOver,
+  fitOf,
   FREE,
+  leftOf,
+  limitedAmounts,
   limitsOf,
   overLimit,
   guaranteeOf,
@@ -102,6 +116,81 @@ describe('zCDP (privacy.md §4)', () => {
     expect((1n << 100n) % rho.den).toBe(0n);
     expect(rhoOf([d('0.5'), d('0.5')])).toEqual(rational(1n, 4n));
     expect(zcdpEpsilon(ZERO, d('1e-6'))).toEqual(ZERO);
+  });
+});
+
+describe('what is left', () => {
+  const amounts = fc.tuple(fc.bigInt(1n, 400n), fc.bigInt(1n, 97n)).map(([n, m]) => rational(n, m));
+  const prices = fc.record({ epsilon: amounts, delta: amounts, rho: amounts });
+  const limits = fc
+    .tuple(fc.constantFrom('basic' as const, 'zcdp' as const), prices)
+    .map(([accounting, amount]): Limits => ({ accounting, ...amount }));
+
+  it('fits so many more queries, and not one more', () => {
+    fc.assert(
+      fc.property(limits, prices, prices, (most, before, price) => {
+        const { times, binds } = fitOf(before, price, most)!;
+        const after = (n: bigint): Price => {
+          const share = (amount: Rational): Rational => mul(rational(n), amount);
+          const { epsilon, delta, rho } = price;
+          const all = { epsilon: share(epsilon), delta: share(delta), rho: share(rho) };
+          return addPrices(before, all);
+        };
+        if (times > 0n) expect(overLimit(after(times), most)).toBeNull();
+        expect(overLimit(after(times + 1n), most)).not.toBeNull();
+        const limit = new Map(limitedAmounts(most)).get(binds)!;
+        expect(compare(after(times + 1n)[binds], limit)).toBeGreaterThan(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('is never below zero, has no number for nothing, and none of a budget that is passed', () => {
+    const basic = limitsOf({ epsilon_budget: '1', delta_budget: '1e-6' });
+    expect(leftOf(d('1'), d('1.5'))).toEqual(ZERO);
+    expect(fitOf(FREE, FREE, basic)).toBeNull();
+    expect(fitOf({ ...FREE, delta: d('1') }, FREE, basic)).toMatchObject({ times: 0n });
+    expect(fitOf({ ...FREE, epsilon: d('1') }, { ...FREE, epsilon: d('0.1') }, basic)).toEqual({
+      ...{ times: 0n, binds: 'epsilon', ratio: ZERO },
+    });
+  });
+});
+
+describe('decimal text', () => {
+  it.each([
+    ['0', '0', '0'],
+    ['1/3', '0.333334', '0.333333'],
+    ['-1/3', '-0.333333', '-0.333334'],
+    ['999999/10000000', '0.0999999', '0.0999999'],
+    ['9999999/10000000', '1', '0.999999'],
+    ['19999999/2', '1e7', '9.99999e6'],
+    ['1/2000000', '5e-7', '5e-7'],
+    ['1/10000', '0.0001', '0.0001'],
+    ['123456', '123456', '123456'],
+    ['1000000', '1e6', '1e6'],
+    ['100', '100', '100'],
+    ['13/10', '1.3', '1.3'],
+  ])('%s is %s at most and %s at least', (value, up, down) => {
+    const r = parseRational(value);
+    expect(decimalText(r, 'up')).toEqual({ text: up, exact: up === down });
+    expect(decimalText(r, 'down')).toEqual({ text: down, exact: up === down });
+  });
+
+  it('lies on its side of the value, within a unit of the last digit', () => {
+    const any = fc.tuple(fc.bigInt(-(10n ** 30n), 10n ** 30n), fc.bigInt(1n, 10n ** 30n));
+    fc.assert(
+      fc.property(any, ([num, den]) => {
+        const value = rational(num, den);
+        const [up, down] = [decimalText(value, 'up'), decimalText(value, 'down')];
+        expect(compare(d(up.text), value)).toBeGreaterThanOrEqual(0);
+        expect(compare(d(down.text), value)).toBeLessThanOrEqual(0);
+        expect(up.exact).toBe(compare(d(up.text), d(down.text)) === 0);
+        const size = value.num < 0n ? sub(ZERO, value) : value;
+        const unit = mul(size, rational(1n, 100_000n));
+        expect(compare(sub(d(up.text), d(down.text)), unit)).toBeLessThanOrEqual(0);
+      }),
+      { numRuns: 300 },
+    );
   });
 });
 

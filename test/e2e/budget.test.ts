@@ -3,7 +3,14 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { parseDecimal } from '../../src/core/rational.ts';
+import {
+  formatRational,
+  mul,
+  parseDecimal,
+  parseRational,
+  rational,
+  sub,
+} from '../../src/core/rational.ts';
 import { FREE, rhoOf } from '../../src/dp/index.ts';
 import { Ledger } from '../../src/party/ledger/index.ts';
 import { datasetTerms } from '../../src/policy/index.ts';
@@ -34,15 +41,30 @@ it('by zCDP stops at rho, and says so in receipts', async () => {
   // Two queries of 0.1²/2, not three.
   const zcdp = { ...dp, accounting: 'zcdp', rho_budget: '0.0149' } as const;
   room = await tenTenthsRoom(5, { ...TEN_TENTHS, differential_privacy: zcdp });
-  await room.client.answer(questionOf(1));
-  const { receipts } = await room.client.answer(questionOf(2));
+  const first = await room.client.answer(questionOf(1));
+  // The client's own rational arithmetic from signed figures: one more fits, and then none.
+  const binds = { party: 'shopgood', dataset: 'shopgood/purchases', epoch: '0', amount: 'rho' };
+  expect(first.budgetLeft).toMatchObject({ accounting: 'zcdp', epsilon: null, fits: '1', binds });
+  const { receipts, rhoSpent, budgetLeft } = await room.client.answer(questionOf(2));
+  const rho = formatRational(mul(rational(2n), rhoOf([parseDecimal('0.1')])));
+  const amounts = { epoch: '0', epsilon: '1/5', delta: '1/500000', rho };
   expect(receipts.map(({ document }) => document.spent)).toEqual([
-    { epsilon: '1/5', delta: '1/500000', rho: expect.stringMatching(/^\d+\/\d+$/) as unknown },
-    { epsilon: '1/5', delta: '1/500000', rho: expect.stringMatching(/^\d+\/\d+$/) as unknown },
+    [{ dataset: 'shopgood/purchases', ...amounts }],
+    [{ dataset: 'newsnow/exposures', ...amounts }],
   ]);
+  expect(rhoSpent).toBe(formatRational(rhoOf([parseDecimal('0.1')])));
+  expect(budgetLeft).toMatchObject({
+    rho: formatRational(sub(parseDecimal('0.0149'), parseRational(rho))),
+    fits: '0',
+  });
   await expect(room.client.answer(questionOf(3))).rejects.toMatchObject({
     code: 'BUDGET_EXHAUSTED',
-    detail: { path: 'rules.differential_privacy.rho_budget' },
+    detail: {
+      path: 'rules.differential_privacy.rho_budget',
+      fragment: expect.stringMatching(
+        /^(newsnow.exposures|shopgood.purchases), epoch 0$/,
+      ) as unknown,
+    },
   });
 }, 120_000);
 

@@ -56,7 +56,7 @@ it('shows spending by dataset and epoch, and what a policy leaves', async () => 
   expect(shown.stderr).toBe('');
   expect(shown.code).toBe(0);
   expect(shown.stdout).toContain('shopgood/purchases, epoch 0: 3 queries');
-  expect(shown.stdout).toContain('spent  epsilon 0.3, delta 1.5e-7, rho 0.015');
+  expect(shown.stdout).toContain('spent  epsilon 0.3, delta 1.5e-7, rho 0.0150001 (rounded up)');
   expect(shown.stdout).toContain('left   epsilon 2.7, delta 8.5e-7');
   expect(shown.stdout).toContain('released query-of-cli-3-aaaa');
   const json = await parley('show', '--ledger', own, '--policy', packet, '--format', 'json');

@@ -112,7 +112,7 @@ describe('with noise on', () => {
   afterAll(() => room.close());
 
   it('one ledger pays for both backends, and both receipts verify alike', async () => {
-    const left: (string | undefined)[] = [];
+    const left: (string | null | undefined)[] = [];
     for (const backend of ['tee', 'mpc', 'tee'] as const) {
       const answer = await room.client.answer(TWO[0]!, { backend });
       left.push(answer.budgetLeft?.epsilon);

@@ -81,7 +81,9 @@ describe('against a room that runs', () => {
     expect(requests).toBe(0);
     const answer: Answer = await client.answer(SQL);
     expect(explained.planDigest).toBe(answer.planDigest);
-    expect(explained.price).toEqual({ epsilon: answer.epsilonSpent, delta: answer.deltaSpent });
+    expect(explained.price).toEqual({
+      ...{ epsilon: answer.epsilonSpent, rho: null, delta: answer.deltaSpent },
+    });
     const open = answer.rows.find((row) => !row.suppressed);
     expect(open, 'sixty people of one campaign are visible').toBeDefined();
     answer.columns.forEach(({ name, noised }, c) => {
@@ -108,7 +110,11 @@ describe('against a room that runs', () => {
     const options = { epsilon: '0.5', receipts, withoutCost: true };
     const next = await explainQuery(policy, client.policyDigest, SQL, options);
     expect(next.budget).toMatchObject({
-      leftBefore: answer.budgetLeft,
+      datasets: [
+        { dataset: 'newsnow/exposures', left: { epsilon: '80' } },
+        { dataset: 'shopgood/purchases', left: { epsilon: '80' } },
+      ],
+      leftBefore: { epsilon: '80', delta: answer.budgetLeft!.delta },
       leftAfter: { epsilon: '159/2' },
       affordable: true,
     });

@@ -235,7 +235,7 @@ function agreed(asked = OF_ONE_TABLE, queryId = 'checkpoint-query-01') {
         price: { epsilon: '0', delta: '0' },
         share_commitment: '99'.repeat(32),
         share_digest: shareDigest(sealed),
-        spent: { epsilon: '0', delta: '0' },
+        spent: [{ dataset: 'shopgood/purchases', epoch: '0', epsilon: '0', delta: '0' }],
         software: 'test',
       },
       owner.secret,

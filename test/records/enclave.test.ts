@@ -36,7 +36,7 @@ const authorisation: TeeAuthorisation = {
   evidence_digest: hash('07'),
   signing_key: identity.publicKey,
   sealing_key: partyKeys('shopgood').link.publicKey,
-  spent: { epsilon: '1/2', delta: '1/100000' },
+  spent: [{ dataset: 'shopgood/purchases', epoch: '0', epsilon: '1/2', delta: '1/100000' }],
   software: 'parley/test',
 };
 const envelope: TeeEnvelope = {
@@ -60,7 +60,7 @@ describe('bytes', () => {
   it('of signatures', () => {
     const { privateKey } = identity;
     expect(signAuthorisation(authorisation, privateKey).signature).toMatchInlineSnapshot(
-      `"H1jeqh4CfyejiFP0YeOUkIe2hDoGZ-W2qEqdcw9OxJf02gYIkaJPbe4BFBKzEpfiH-KHtDLSZy0B9qdVc-cABw"`,
+      `"9KrGLOB-clFX2I6eXLlqgbM7l66d0_p10T8MjPfB72Ev7895mLy-YxUDPklxdh1Jp2O_aHfLs9rQVovphrYhAg"`,
     );
     expect(signEnvelope(envelope, privateKey).signature).toMatchInlineSnapshot(
       `"2wSSy7sDfpMlpdC0kefF_vm7OWQeYLyhyt1B3QI2yJcOB_td6pLinopc3HM4Kmah0Ala5Hw-hS0dg6--Kq8TBQ"`,
@@ -100,7 +100,12 @@ describe('an authorisation', () => {
         'authorisation',
       );
     expect(parse({})).toEqual(signed);
-    for (const change of [{ extra: 1 }, { nonce: 'x' }, { spent: { epsilon: '-1', delta: '0' } }]) {
+    for (const change of [
+      { extra: 1 },
+      { nonce: 'x' },
+      { spent: [{ ...authorisation.spent[0], epsilon: '-1' }] },
+      { spent: [] },
+    ]) {
       expect(() => parse(change)).toThrow(expect.objectContaining({ code: 'REQUEST_MALFORMED' }));
     }
   });

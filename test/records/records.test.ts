@@ -92,7 +92,7 @@ const receipt: Receipt = {
   price: { epsilon: '0', delta: '0' },
   share_digest: hash('06'),
   share_commitment: hash('08'),
-  spent: { epsilon: '1/2', delta: '1/20000000' },
+  spent: [{ dataset: 'shopgood/purchases', epoch: '0', epsilon: '1/2', delta: '1/20000000' }],
   software: 'parley 0.1.0',
 };
 const signedReceipt = signReceipt(receipt, partyKeys('shopgood').identity.privateKey);

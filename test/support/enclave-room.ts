@@ -24,11 +24,11 @@ import {
   type Submission,
   type TeeAuthorisation,
 } from '../../src/records/index.ts';
-import { planDigest, planQuery, type Plan } from '../../src/sql/index.ts';
+import { planDigest, planQuery, type Plan, type PlanSide } from '../../src/sql/index.ts';
 import { simulatedAttester } from '../../src/tee-adapter/attest/index.ts';
 import { Enclave, type HelloReply, type RunReply } from '../../src/tee-adapter/enclave/enclave.ts';
 import type { SealedInput } from '../../src/tee-adapter/enclave/input.ts';
-import { consentTo } from '../../src/tee-adapter/host/index.ts';
+import { consentTo, type ConsentStatement } from '../../src/tee-adapter/host/index.ts';
 import { OPEN_RULES, roomPolicy } from './room-policy.ts';
 
 export const NOW = Date.parse('2026-06-01T00:00:00Z');
@@ -195,7 +195,10 @@ export interface Given {
   readonly authorisations: readonly Signed<TeeAuthorisation>[];
 }
 
-const STATEMENT = { spent: { epsilon: '0', delta: '0' }, software: 'parley/test' };
+const statementOf = ({ party, table }: Pick<PlanSide, 'party' | 'table'>): ConsentStatement => ({
+  spent: [{ dataset: `${party}/${table}`, epoch: '0', epsilon: '0', delta: '0' }],
+  software: 'parley/test',
+});
 
 /** Every party looks at the evidence, seals its table and signs. */
 export async function consentOfAll(
@@ -208,7 +211,7 @@ export async function consentOfAll(
     plan.sides.map((side, i) => {
       const { party } = side;
       const consent = { tee, hello, gos, party, session, nowMs: NOW };
-      return consentTo(consent, tables[i]!, side, STATEMENT, IDENTITY[party]!.privateKey);
+      return consentTo(consent, tables[i]!, side, statementOf(side), IDENTITY[party]!.privateKey);
     }),
   );
   return {

@@ -1,6 +1,6 @@
 import { ParleyError } from '../../core/errors.ts';
-import { formatRational, parseRational, type Rational } from '../../core/rational.ts';
-import { rhoOfMeasures } from '../../dp/index.ts';
+import { formatRational } from '../../core/rational.ts';
+import { priceOfPlan } from '../../dp/index.ts';
 import type { Policy } from '../../policy/types.ts';
 import { submissionDigest, type Receipt, type Submission } from '../../records/index.ts';
 import {
@@ -24,8 +24,6 @@ export interface Expected {
   readonly noise: object;
   readonly bounds: BoundsRecord;
   readonly price: Receipt['price'];
-  /** What it costs under `zcdp`; zero without noise. */
-  readonly rho: Rational;
 }
 
 /** With whom it is for, and what the intervals of the answer follow from. */
@@ -35,15 +33,10 @@ export interface Derived extends Expected {
   readonly widths: Release['widths'];
 }
 
-const NOTHING = '0';
-
 /** What a plan costs, as ledgers and receipts write it. */
-export function priceOf({ privacy }: Plan): Receipt['price'] {
-  const { epsilon, delta } = privacy.differential ?? { epsilon: NOTHING, delta: NOTHING };
-  return {
-    epsilon: formatRational(parseRational(epsilon)),
-    delta: formatRational(parseRational(delta)),
-  };
+export function priceOf(plan: Plan): Receipt['price'] {
+  const { epsilon, delta } = priceOfPlan(plan);
+  return { epsilon: formatRational(epsilon), delta: formatRational(delta) };
 }
 
 /** @throws ParleyError ANALYST_UNKNOWN. */
@@ -78,7 +71,6 @@ export function deriveExpected(
     noise,
     bounds: boundsRecord(plan),
     price: priceOf(plan),
-    rho: rhoOfMeasures(plan.measures),
     sealingKey: sealingKeyOf(policy, submission.analyst),
     widths,
   };

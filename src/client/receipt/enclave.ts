@@ -24,8 +24,7 @@ export function expectAllCharged(
   authorisations: TeeRun['authorisations'],
   expected: Expected,
 ): void {
-  const { price } = expected;
-  for (const { document } of authorisations) expectCharged({ ...document, price }, expected);
+  for (const { document } of authorisations) expectCharged(document, expected);
 }
 
 export function attestationOf({ attestation }: VerifiedTeeRun): Attestation {

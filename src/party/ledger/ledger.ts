@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { asParleyError, expect, ParleyError } from '../../core/errors.ts';
 import { formatRational } from '../../core/rational.ts';
 import type { Limits, Price } from '../../dp/index.ts';
-import { addPrices, FREE, mostOf, overLimit } from '../../dp/index.ts';
+import { addPrices, overLimit } from '../../dp/index.ts';
 import type { DatasetEpoch, DatasetTerms, KeyPair } from '../../policy/index.ts';
 import type { ChainProof, SignedHead } from '../../records/index.ts';
 import { signHead } from '../../records/index.ts';
@@ -121,9 +121,9 @@ export class Ledger {
     );
   }
 
-  /** The most that any of these has spent, over all rooms and analysts, amount by amount. */
-  spentOf(charges: readonly DatasetEpoch[]): Price {
-    return charges.map((charge) => this.#state.tally.account(charge).spent).reduce(mostOf, FREE);
+  /** What a dataset has spent in an epoch, over all rooms and analysts. */
+  spentOf(charge: DatasetEpoch): Price {
+    return this.#state.tally.account(charge).spent;
   }
 
   /** True when the id was ever reserved here; one id is one charge and one noise draw. */
@@ -158,7 +158,7 @@ export class Ledger {
     for (const charge of charges) {
       const { spent } = this.#state.tally.account(charge);
       const over = overLimit(addPrices(addPrices(spent, room.missing), price), room.limits);
-      if (over !== null) throw exhausted(over);
+      if (over !== null) throw exhausted(over, charge);
     }
   }
 
@@ -343,9 +343,17 @@ function lockLedger(directory: string): () => void {
   });
 }
 
-function exhausted(field: string): ParleyError {
+/** What the asker may do about each amount; half of delta_budget is for queries under zcdp. */
+const EXHAUSTED_HINT = {
+  epsilon_budget: 'ask with a smaller epsilon, or agree on a new policy',
+  rho_budget: 'ask with a smaller epsilon, or agree on a new policy',
+  delta_budget: 'a smaller epsilon saves none of it; agree on a new policy',
+} as const;
+
+function exhausted(field: keyof typeof EXHAUSTED_HINT, charge: DatasetEpoch): ParleyError {
   return new ParleyError('BUDGET_EXHAUSTED', 'this query would exceed the privacy budget', {
     path: `rules.differential_privacy.${field}`,
-    hint: 'the budget is spent for good; ask with a smaller epsilon, or agree on a new policy',
+    fragment: `${charge.dataset}, epoch ${charge.epoch}`,
+    hint: `the budget is spent for good; ${EXHAUSTED_HINT[field]}`,
   });
 }
