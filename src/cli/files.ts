@@ -1,9 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { ParleyError } from '../core/errors.ts';
+// The file itself: the whole room would load the database engine.
+import { expectPinnedPlan } from '../party/pinned.ts';
 import { parsePacket, verifyPacket } from '../policy/index.ts';
 import type { Policy, PolicyPacket } from '../policy/types.ts';
-import { expectPinnedPlan } from './pinned.ts';
 
 /** LOCAL. Largest file the command line reads whole. */
 const FILE_BYTES_MAX = 4 * 1024 * 1024;

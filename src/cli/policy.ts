@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { ParleyError } from '../core/errors.ts';
 import { limitsOf } from '../dp/index.ts';
+// The file itself: the whole room would load the database engine.
+import { expectPinnedPlan } from '../party/pinned.ts';
 import {
   formatPacket,
   loadPartyKeys,
@@ -14,7 +16,6 @@ import type { Policy, PolicyPacket } from '../policy/types.ts';
 import { describePolicy } from './describe.ts';
 import { readPacket, readText, writeText } from './files.ts';
 import { print, withErrors } from './output.ts';
-import { expectPinnedPlan } from './pinned.ts';
 
 /** `parley policy sign|verify|show`: the packet that every party signs and every node enforces. */
 export function policyCommand(): Command {

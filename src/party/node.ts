@@ -18,6 +18,7 @@ import { parseControl } from './control.ts';
 import { Desk, QUERIES_MAX, RUN_TIMEOUT_MS } from './desk.ts';
 import { Ledger } from './ledger/index.ts';
 import { openDirect, type ListenAddress } from './links.ts';
+import { expectPinnedPlan } from './pinned.ts';
 import { openPool, type WorkerPool } from './run/pool.ts';
 import type { Restored } from './resume.ts';
 import { restoreRuns } from './resume.ts';
@@ -94,12 +95,14 @@ export interface PartyNode {
 /**
  * Starts a party node: checks the packet and its own keys, opens store and ledger, joins the room.
  * @throws ParleyError POLICY_UNSIGNED, POLICY_BAD_SIGNATURE, POLICY_FOREIGN (not a party of it, or
- *   other keys), POLICY_OUT_OF_RANGE (it changes what the ledger's datasets spend under), STORE_MISMATCH,
+ *   other keys), POLICY_OUT_OF_RANGE (it pins a template that has no plan, or changes what the
+ *   ledger's datasets spend under), STORE_MISMATCH,
  *   LEDGER_CORRUPT, LEDGER_ROLLED_BACK, LEDGER_FOREIGN, LEDGER_LOCKED, BAD_CONFIG (`listen`), COORDINATOR_AWAY.
  */
 export async function startParty(options: PartyOptions): Promise<PartyNode> {
   const { policy, digest } = verifyPacket(options.packet);
   expectOwnKeys(policy, options);
+  expectPinnedPlan(policy, digest);
   const budget = budgetOf(policy);
   const store = await openStore(options.storePath, { readOnly: true });
   let ledger: Ledger | null = null;

@@ -1,10 +1,16 @@
-// Goal: a policy whose pinned templates cannot run is refused where it is read, with the path of the
-// template; one whose templates can is not.
+// Goal: a policy whose pinned templates cannot run is refused where it is read, and by every node that
+// is started on it, with the path of the template; one whose templates can is not.
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { expectPinnedPlan } from '../../src/cli/pinned.ts';
-import { policyDigest } from '../../src/policy/index.ts';
+import { pino } from 'pino';
+import { startParty } from '../../src/party/index.ts';
+import { expectPinnedPlan } from '../../src/party/pinned.ts';
+import { policyDigest, signPolicy } from '../../src/policy/index.ts';
 import type { Policy, QueryTemplate } from '../../src/policy/types.ts';
 import { templateLibrary } from '../../src/templates/index.ts';
+import { sampleRoom } from '../policy/samples.ts';
 import { examplePolicy } from '../support/example-room.ts';
 
 const base = examplePolicy('templates');
@@ -72,5 +78,59 @@ describe('refuses, by path, a template', () => {
       parameters: { t: { type: 'table' } },
     };
     expect(outcome(pinning(open))).toBeNull();
+  });
+});
+
+describe('a node', () => {
+  const room = sampleRoom();
+  /** What starting a node on a policy that all have signed ends in; nothing it needs is there. */
+  async function start(template: QueryTemplate): Promise<{ error: unknown; left: boolean }> {
+    const queries = { mode: 'templates', templates: [template] } as const;
+    const policy: Policy = { ...room.policy, rules: { ...room.policy.rules, queries } };
+    const signatures = Object.fromEntries(
+      Object.entries(room.parties).map(([name, { identity }]) => [
+        name,
+        signPolicy(policy, name, identity.privateKey),
+      ]),
+    );
+    const dir = mkdtempSync(join(tmpdir(), 'parley-pinned-'));
+    const ledgerDirectory = join(dir, 'ledger');
+    try {
+      const node = await startParty({
+        packet: { policy, signatures },
+        party: 'shopgood',
+        keys: room.parties['shopgood']!,
+        storePath: join(dir, 'nothing.duckdb'),
+        ledgerDirectory,
+        runsDirectory: join(dir, 'runs'),
+        coordinatorUrl: 'http://127.0.0.1:9',
+        log: pino({ level: 'silent' }),
+      });
+      await node.close(0);
+      return { error: null, left: true };
+    } catch (error) {
+      return { error, left: existsSync(ledgerDirectory) };
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  }
+  const SQL = 'SELECT COUNT(DISTINCT hashed_email) AS n FROM joined_data';
+
+  it('does not start on a policy that pins a template without a plan', async () => {
+    const bad = { name: 'bad', sql: `${SQL} WHERE nothing = 1`, parameters: {} };
+    const { error, left } = await start(bad);
+    expect(error).toMatchObject({
+      code: 'POLICY_OUT_OF_RANGE',
+      detail: {
+        path: 'rules.queries.templates.0',
+        hint: expect.stringMatching(/^bad: SQL_UNKNOWN_COLUMN: /) as unknown,
+      },
+    });
+    expect(left, 'nothing was made').toBe(false);
+  });
+
+  it('looks for its store when every template has one', async () => {
+    const { error } = await start({ name: 'people', sql: SQL, parameters: {} });
+    expect(error).toMatchObject({ code: 'FILE_NOT_FOUND' });
   });
 });

@@ -31,6 +31,8 @@ function exampleOf(
  * parameter admits; a table or column that is left to the run without default or list is not guessed
  * and such a template not planned.
  *
+ * Every node looks when it starts, whoever starts it; the command line looks wherever it reads a policy.
+ *
  * @throws ParleyError POLICY_OUT_OF_RANGE with the path of the template and the planner's reason.
  */
 export function expectPinnedPlan(policy: Policy, digest: string): void {
