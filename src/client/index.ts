@@ -22,6 +22,7 @@ export { decodeAnswer, shareBytes } from './decode.ts';
 export type { Attestation } from './receipt/enclave.ts';
 export { partsOfOutput } from './evaluate.ts';
 export { answerDocument, formatCsv, formatJson, formatTable } from './format.ts';
+export { scaledText } from './numbers.ts';
 export { releaseOf } from './release.ts';
 export type { Release, Widths } from './release.ts';
 export { bundleOf, BUNDLE_BYTES_MAX, formatBundle, parseBundle } from './receipt/bundle.ts';

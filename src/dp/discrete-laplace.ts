@@ -26,7 +26,7 @@ const TRUNCATION_BITS = 64n;
 const LN2_UP: Rational = rational(6_931_471_806n, 10_000_000_000n);
 
 /** SECURITY. Widest noise: value + noise must stay inside a signed 64-bit word. */
-export const NOISE_BITS_MAX = 60;
+const NOISE_BITS_MAX = 60;
 
 /**
  * Smallest B whose truncation part of delta is at most 2^-64 for neighbours `shift` apart.

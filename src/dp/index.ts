@@ -2,12 +2,11 @@
 export { calibrate, noiseRecord, opensGroup, releaseRuleOf } from './calibrate.ts';
 export type { Calibration, NoiseRecord, ReleaseRule } from './calibrate.ts';
 export { promiseOf } from './promise.ts';
-export { discreteLaplace, halfWidth, NOISE_BITS_MAX } from './discrete-laplace.ts';
+export { discreteLaplace, halfWidth } from './discrete-laplace.ts';
 export type { DiscreteLaplace } from './discrete-laplace.ts';
 export { calibrateOnce } from './remembered.ts';
 export {
   addPrices,
-  conversionDelta,
   excessOver,
   FREE,
   guaranteeOf,

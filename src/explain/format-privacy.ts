@@ -2,11 +2,13 @@ import { amountText } from '../client/index.ts';
 import {
   alike,
   columnText,
+  errorTitle,
   explanationDocument,
   neededDocument,
   node,
   priceNode,
   targetText,
+  visibleText,
 } from './format.ts';
 import { powerText, type NoisedPart, type PrivacyExplanation } from './privacy.ts';
 import { treeLines, type TreeNode } from './tree.ts';
@@ -38,16 +40,12 @@ function noiseNodes({ parts, delta, bounds }: PrivacyExplanation): readonly Tree
 export function formatPrivacy(privacy: PrivacyExplanation): string {
   const { explanation, promise, needed } = privacy;
   const { groups, columns, confidenceLevel, learns } = explanation;
-  const percent = Number((100 * Number(confidenceLevel)).toPrecision(6));
   const sections: readonly TreeNode[] = [
     node('promise', promise),
     priceNode(explanation),
     ...noiseNodes(privacy),
-    node(`expected error, at ${percent}% confidence`, columns.map(columnText)),
-    node('groups', [
-      `the smallest likely to be visible has ${groups.smallestVisible} people; ` +
-        `none below ${groups.minUsers} ever is`,
-    ]),
+    node(errorTitle(confidenceLevel), columns.map(columnText)),
+    node('groups', [visibleText(groups)]),
     ...(needed === null ? [] : [node('what a wanted error takes', [targetText(needed)])]),
     { text: 'who learns what', children: alike(learns) },
   ];

@@ -5,6 +5,7 @@ import {
   questionsText,
   touchedDocument,
 } from '../client/index.ts';
+import { decimalText, mul, parseDecimal, rational } from '../core/rational.ts';
 import type { BudgetView, Explanation } from './explain.ts';
 import type { EpsilonNeeded } from './inverse.ts';
 import { treeLines, type TreeNode } from './tree.ts';
@@ -40,6 +41,21 @@ export function columnText(column: ExpectedColumn): string {
   return assumesPeople === null
     ? `${name}: ± ${halfWidth}${share}`
     : `${name}: ± ${halfWidth}, for a group of ${assumesPeople} people${share}; it varies`;
+}
+
+/** The level rounded down: it is never said to be surer than it is. */
+export function errorTitle(confidenceLevel: string): string {
+  const percent = mul(rational(100n), parseDecimal(confidenceLevel));
+  return `expected error, at ${decimalText(percent, 'down').text}% confidence`;
+}
+
+/** The smallest group that one is likely to see, and what is promised of smaller ones. */
+export function visibleText({ smallestVisible, minUsers, belowK }: Explanation['groups']): string {
+  const below =
+    belowK === null
+      ? `none below ${minUsers} ever is`
+      : `one below ${minUsers} is with a chance of at most ${amountText(belowK, 'up')}`;
+  return `the smallest likely to be visible has ${smallestVisible} people; ${below}`;
 }
 
 /** The price, the budgets it is charged to, and what they have left after it. */
@@ -122,18 +138,11 @@ export function alike(roles: Explanation['learns']): readonly TreeNode[] {
 /** The explanation for a person. Ends in a line end. */
 export function formatExplanation(explanation: Explanation): string {
   const { groups, columns, confidenceLevel, learns } = explanation;
-  const percent = Number((100 * Number(confidenceLevel)).toPrecision(6));
   const sections: readonly TreeNode[] = [
     explanation.tree,
     priceNode(explanation),
-    node(`expected error, at ${percent}% confidence`, columns.map(columnText)),
-    node('groups', [
-      `${groups.count} in the declared domain`,
-      `the smallest likely to be visible has ${groups.smallestVisible} people; ` +
-        (groups.belowK === null
-          ? `none below ${groups.minUsers} ever is`
-          : `one below ${groups.minUsers} is with a chance of at most ${amountText(groups.belowK, 'up')}`),
-    ]),
+    node(errorTitle(confidenceLevel), columns.map(columnText)),
+    node('groups', [`${groups.count} in the declared domain`, visibleText(groups)]),
     node('promise', explanation.promise),
     costNode(explanation),
     {

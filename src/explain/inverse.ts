@@ -1,6 +1,6 @@
 import { releaseOf } from '../client/index.ts';
 import { ParleyError } from '../core/errors.ts';
-import { parseDecimal } from '../core/rational.ts';
+import { compare, parseDecimal } from '../core/rational.ts';
 import type { Policy } from '../policy/types.ts';
 import { planQuery } from '../sql/index.ts';
 import { calibrationOf } from './explain.ts';
@@ -42,8 +42,8 @@ export function epsilonNeeded(
     throw new ParleyError('BAD_ARGUMENT', 'a room without noise has no error to choose');
   }
   const { percent, groupSize } = target;
-  const limit = Number(percent);
-  if (!(limit > 0) || !Number.isSafeInteger(groupSize) || groupSize < 1) {
+  const limit = parseDecimal(percent);
+  if (limit.num <= 0n || !Number.isSafeInteger(groupSize) || groupSize < 1) {
     throw new ParleyError('BAD_ARGUMENT', 'a target is a percentage and a group of people');
   }
   const at = (epsilon: string): { columns: readonly ExpectedColumn[]; smallest: bigint } => {
@@ -54,7 +54,7 @@ export function epsilonNeeded(
   const good = ({ columns, smallest }: ReturnType<typeof at>): boolean => {
     const judged = columns.filter(({ halfWidth }) => halfWidth !== null);
     const within = ({ relativePercent }: ExpectedColumn): boolean =>
-      relativePercent !== null && Number(relativePercent) <= limit;
+      relativePercent !== null && compare(parseDecimal(relativePercent), limit) <= 0;
     const blind = judged.length === 0 && columns.some(({ noised }) => noised);
     return smallest <= BigInt(groupSize) && !blind && judged.every(within);
   };

@@ -1,10 +1,13 @@
 import {
   decodeAnswer,
   partsOfOutput,
+  scaledText,
   shareBytes,
+  type AnswerCell,
   type AnswerTable,
   type Release,
 } from '../client/index.ts';
+import { div, mul, parseDecimal, rational } from '../core/rational.ts';
 import type { Calibration } from '../dp/index.ts';
 import { groupCount, releasedMeasures } from '../sql/index.ts';
 import type { OutputExpression, Plan, PlannedMeasure } from '../sql/plan.ts';
@@ -124,11 +127,14 @@ export interface ExpectedColumn {
   readonly assumesPeople: string | null;
 }
 
-function relativePercent(halfWidth: string, value: unknown): string | null {
-  const size = Math.abs(Number(value));
-  if (!(size > 0)) return null;
-  // Rounded up: what is shown as within a target is within it.
-  return (Math.ceil((10_000 * Number(halfWidth)) / size) / 100).toFixed(2);
+/** In hundredths of a per cent, rounded up: what is shown as within a target is within it. */
+function relativePercent(halfWidth: string, value: AnswerCell['value']): string | null {
+  if (typeof value !== 'number' && typeof value !== 'string') return null;
+  const { num, den } = parseDecimal(`${value}`);
+  if (num === 0n) return null;
+  const size = rational(num < 0n ? -num : num, den);
+  const share = div(mul(rational(10_000n), parseDecimal(halfWidth)), size);
+  return scaledText((share.num + share.den - 1n) / share.den, 2);
 }
 
 /** Expected error of every column, at the policy's confidence level. */
@@ -149,7 +155,7 @@ export function expectedColumns(
       role,
       noised,
       halfWidth,
-      relativePercent: halfWidth === null ? null : relativePercent(halfWidth, cell?.value),
+      relativePercent: halfWidth === null ? null : relativePercent(halfWidth, cell?.value ?? null),
       assumesPeople: fixed ? null : `${people}`,
     };
   });

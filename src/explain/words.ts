@@ -1,4 +1,5 @@
 /** Conditions, values and measures of a plan in words. */
+import { scaledText } from '../client/index.ts';
 import type { ColumnPolicy, Policy } from '../policy/types.ts';
 import type {
   LocalPredicate,
@@ -40,7 +41,7 @@ function literalText(value: string | null, column: ColumnPolicy | undefined): st
     case 'boolean':
       return value === '0' ? 'false' : 'true';
     case 'decimal':
-      return String(Number(value) / 10 ** (column.scale ?? 0));
+      return scaledText(BigInt(value), column.scale ?? 0).replace(/(?:\.|(\.\d*[1-9]))0+$/, '$1');
     default:
       return value;
   }

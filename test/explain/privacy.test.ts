@@ -2,7 +2,13 @@
 // up, nothing is promised that is not kept, and every role is told.
 import { describe, expect, it } from 'vitest';
 import { add, compare, parseRational, ZERO } from '../../src/core/rational.ts';
-import { explainPrivacy, formatPrivacy, privacyDocument } from '../../src/explain/index.ts';
+import {
+  explainPrivacy,
+  explainQuery,
+  formatExplanation,
+  formatPrivacy,
+  privacyDocument,
+} from '../../src/explain/index.ts';
 import { powerText } from '../../src/explain/privacy.ts';
 import type { RulesPolicy } from '../../src/policy/types.ts';
 import { planQuery } from '../../src/sql/index.ts';
@@ -87,6 +93,20 @@ describe('the privacy of a question', () => {
       expect(text).toContain(role);
     }
     expect(text).not.toMatch(/undefined|NaN|\[object/);
+  });
+
+  it('of a noisy selection promises no more of small groups than is so', async () => {
+    const rules = { ...RULES, partition_selection: 'noisy', below_k_probability: '1e-3' } as const;
+    // On the safe side: 99.98999999% is not 99.99%.
+    const room = roomPolicy({ ...rules, confidence_level: '0.9998999999' }, 1);
+    const options = { epsilon: null };
+    const privacy = await explainPrivacy(room, DIGEST, SQL, options);
+    const page = await explainQuery(room, DIGEST, SQL, { ...options, withoutCost: true });
+    for (const text of [formatPrivacy(privacy), formatExplanation(page)]) {
+      expect(text).toContain('one below 5 is with a chance of at most 0.001');
+      expect(text).not.toContain('none below 5 ever is');
+      expect(text).toContain('expected error, at 99.9899% confidence');
+    }
   });
 
   it('promises nothing where noise is off', async () => {
