@@ -1,6 +1,14 @@
 /** What a policy allows, in words: what a person reads before signing, or asks under. */
+import { div, parseDecimal } from '../core/rational.ts';
+import { conversionDelta } from '../dp/index.ts';
 import { datasetOfTable } from '../policy/index.ts';
-import type { ColumnPolicy, PartyPolicy, Policy, RulesPolicy } from '../policy/types.ts';
+import type {
+  ColumnPolicy,
+  DifferentialPrivacy,
+  PartyPolicy,
+  Policy,
+  RulesPolicy,
+} from '../policy/types.ts';
 
 /** LOCAL. Values of a domain that are listed; the number of the others is said. */
 const VALUES_SHOWN = 20;
@@ -94,7 +102,7 @@ function releaseLines(rules: RulesPolicy): string[] {
     `epsilon: ${dp.epsilon_budget} in all, at most ${dp.max_epsilon_per_query} a query ` +
       `(${dp.default_epsilon_per_query} unless said); ` +
       `delta: ${dp.delta_budget} in all, ${dp.delta_per_query} a query` +
-      (dp.rho_budget === undefined ? '' : `; by zCDP, rho: ${dp.rho_budget} in all`) +
+      (dp.rho_budget === undefined ? '' : zcdpText(dp.rho_budget, dp)) +
       (dp.budget_refresh === 'new_data_epoch' ? '; a new data epoch begins anew' : ''),
     `a person counts in at most ${dp.max_partitions_contributed} groups, ` +
       `${dp.max_contributions_per_partition} joined rows in each`,
@@ -102,6 +110,13 @@ function releaseLines(rules: RulesPolicy): string[] {
       `intervals at ${confidence_level}`,
     ...(weights.length === 0 ? [] : [`weights of epsilon: ${weights.join(', ')}`]),
   ];
+}
+
+/** Under zcdp half of the delta budget converts rho; the other half ends after so many queries. */
+function zcdpText(rho: string, dp: DifferentialPrivacy): string {
+  const own = conversionDelta(parseDecimal(dp.delta_budget));
+  const { num, den } = div(own, parseDecimal(dp.delta_per_query));
+  return `; by zCDP, rho: ${rho} in all, and half of delta, which is ${num / den} queries`;
 }
 
 function executionLines({ execution, rules: { join } }: Policy): string[] {

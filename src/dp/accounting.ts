@@ -185,7 +185,7 @@ export function zcdpEpsilon(rho: Rational, delta: Rational): Rational {
 }
 
 /** Of `delta_budget` under zcdp, one half is for what queries may fail with, one converts rho. */
-function conversionDelta(deltaBudget: Rational): Rational {
+export function conversionDelta(deltaBudget: Rational): Rational {
   return div(deltaBudget, rational(2n));
 }
 

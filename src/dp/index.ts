@@ -7,6 +7,7 @@ export type { DiscreteLaplace } from './discrete-laplace.ts';
 export { calibrateOnce } from './remembered.ts';
 export {
   addPrices,
+  conversionDelta,
   excessOver,
   FREE,
   guaranteeOf,

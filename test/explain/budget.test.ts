@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { describePolicy } from '../../src/cli/describe.ts';
 import { budgetLeft, budgetText } from '../../src/client/index.ts';
 import { formatRational, parseDecimal, parseRational, rational } from '../../src/core/rational.ts';
 import { FREE, limitsOf, priceOfPlan, rhoOf } from '../../src/dp/index.ts';
@@ -298,4 +299,13 @@ it('an answer says what it spent, what is left, and which budget binds', () => {
   ]);
   // Nothing is made up of a budget that nobody spoke of.
   expect(budgetLeft(ZCDP, plan, RECEIPTS.slice(1))).toBeNull();
+});
+
+it('policy show says after how many queries the deltas of a zcdp room are spent', () => {
+  expect(describePolicy(ZCDP, digest)).toContain(
+    'by zCDP, rho: 0.1 in all, and half of delta, which is 10 queries',
+  );
+  const finer = withBudget({ accounting: 'zcdp', rho_budget: '0.1', delta_per_query: '3e-9' });
+  expect(describePolicy(finer, digest)).toContain('half of delta, which is 166 queries');
+  expect(describePolicy(base, digest)).not.toContain('zCDP');
 });
