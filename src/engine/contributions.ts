@@ -6,16 +6,17 @@ import { slotsOf } from './values.ts';
 /**
  * The order in which a user's joined rows are counted. Combinations of slots are numbered by the
  * slots of the sides that own group keys first, then by those of the others, the last side's
- * fastest. Slots are filled by row key, a hash of the row's own content, so the order depends on
- * that user's rows alone. Public: follows from the plan.
+ * fastest. Under a mixed key every combination is one of its own: any two may differ in the label.
+ * Slots are filled by row key, a hash of the row's own content, so the order depends on that user's
+ * rows alone. Public: follows from the plan.
  */
 export interface ContributionOrder {
   /** Sides with group keys of their own, then the others. */
   readonly sides: readonly Side[];
   readonly owners: readonly Side[];
-  /** Combinations of slots of the owners: rows that differ in the others' slots alone share a group. */
+  /** Combinations of slots that settle the group: the owners', or all under a mixed key. */
   readonly keyed: number;
-  /** Combinations of the others' slots. */
+  /** Combinations of the other slots, in which rows of one group alone differ. */
   readonly others: number;
   /** Slots by side of combination `key · others + other`. */
   readonly slots: readonly (readonly number[])[];
@@ -33,8 +34,8 @@ export function contributionOrder(plan: Plan): ContributionOrder {
   const sides = [...owners, ...all.filter((side) => !owners.includes(side))];
   const counts = plan.sides.map(slotsOf);
   const product = (of: readonly Side[]): number => of.reduce((n, side) => n * counts[side]!, 1);
-  const keyed = product(owners);
   const total = product(all);
+  const keyed = space.labels > 1 ? total : product(owners);
   const slots = Array.from({ length: total }, (_, c) => {
     const at = all.map(() => 0);
     let rest = c;

@@ -1,5 +1,6 @@
 import { expect } from '../core/errors.ts';
-import type { Plan, Side } from '../sql/plan.ts';
+import { groupCount, keysOfSide, mixedKeys } from '../sql/index.ts';
+import type { GroupKey, Plan, Side } from '../sql/plan.ts';
 import type { LocalTable } from './types.ts';
 
 /** How the groups of a plan split into the part each side knows of its own rows. */
@@ -10,14 +11,18 @@ export interface GroupSpace {
   readonly bySide: readonly number[];
   /** `sideIndex[side][g]`: which combination of that side's keys group g has. */
   readonly sideIndex: readonly Int32Array[];
+  /** Number of combinations of the labels that no side knows; 1 without mixed keys. */
+  readonly labels: number;
+  /** `labelIndex[g]`: which of them group g has, the last mixed key's fastest. */
+  readonly labelIndex: Int32Array;
 }
 
 /** Splits the plan's groups. Public: depends on the plan only. */
 export function groupSpace(plan: Plan): GroupSpace {
-  const total = plan.groups.reduce((n, key) => n * key.domain.length, 1);
-  const bySide = plan.sides.map(() => 1);
-  for (const key of plan.groups) bySide[key.side]! *= key.domain.length;
+  const total = groupCount(plan);
+  const bySide = plan.sides.map((_, side) => sizeOf(keysOfSide(plan, side)));
   const sideIndex = plan.sides.map(() => new Int32Array(total));
+  const labelIndex = new Int32Array(total);
   for (let g = 0; g < total; g += 1) {
     let rest = g;
     const digits = plan.groups.map(() => 0);
@@ -26,14 +31,16 @@ export function groupSpace(plan: Plan): GroupSpace {
       digits[i] = rest % size;
       rest = Math.floor(rest / size);
     }
-    const index = plan.sides.map(() => 0);
-    plan.groups.forEach((key, i) => {
-      index[key.side] = index[key.side]! * key.domain.length + digits[i]!;
+    plan.groups.forEach(({ side, domain }, i) => {
+      const index = side === null ? labelIndex : sideIndex[side]!;
+      index[g] = index[g]! * domain.length + digits[i]!;
     });
-    sideIndex.forEach((own, side) => (own[g] = index[side]!));
   }
-  return { total, bySide, sideIndex };
+  return { total, bySide, sideIndex, labels: sizeOf(mixedKeys(plan)), labelIndex };
 }
+
+const sizeOf = (keys: readonly GroupKey[]): number =>
+  keys.reduce((n, { domain }) => n * domain.length, 1);
 
 /** Index of a slot's value in the key's domain; -1 when it is not in it. */
 function label(
@@ -50,8 +57,7 @@ function label(
  */
 export function groupOfSlot(plan: Plan, side: Side, table: LocalTable): Int32Array {
   const out = new Int32Array(table.slots * table.users);
-  const keys = plan.groups.filter((key) => key.side === side);
-  const columns = keys.map((key) => {
+  const columns = keysOfSide(plan, side).map((key) => {
     const values = table.values[key.column];
     const present = table.present[key.column];
     expect(values !== undefined && present !== undefined, 'group columns are in the local table');

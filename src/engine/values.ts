@@ -1,5 +1,5 @@
 import { expect } from '../core/errors.ts';
-import { comparisonsIn, guardsOfPlan } from '../sql/index.ts';
+import { comparisonsIn, guardsOfPlan, labelsOfPlan } from '../sql/index.ts';
 import type {
   Measure,
   MeasureFactor,
@@ -99,9 +99,32 @@ export function operandValues(
   return { values: out, present };
 }
 
-/** Every comparison of the plan's predicates: WHERE's first, then those of the measures' guards. */
+/**
+ * Comparisons whose operands the sides bring: those of WHERE, then of the measures' guards, then of the
+ * labels of mixed keys, of which those of the same operands are one.
+ */
 export function comparisonsOf(plan: Plan): readonly PairComparison[] {
-  return [plan.pair, ...guardsOfPlan(plan)].flatMap(comparisonsIn);
+  const all = [plan.pair, ...guardsOfPlan(plan)].flatMap(comparisonsIn);
+  const known = new Set(all.map(operandsKey));
+  for (const comparison of labelsOfPlan(plan).flatMap(comparisonsIn)) {
+    if (known.has(operandsKey(comparison))) continue;
+    known.add(operandsKey(comparison));
+    all.push(comparison);
+  }
+  return all;
+}
+
+/** Equal for comparisons of the same operands, whatever the operator. */
+export function operandsKey({ left, right, base, bits }: PairComparison): string {
+  return JSON.stringify([left, right, base, bits]);
+}
+
+/** Where the operands of a comparison of the plan are among {@link comparisonsOf}. */
+export function operandsIndex(plan: Plan, comparison: PairComparison): number {
+  const all = comparisonsOf(plan);
+  const own = all.indexOf(comparison);
+  const key = operandsKey(comparison);
+  return own >= 0 ? own : all.findIndex((other) => operandsKey(other) === key);
 }
 
 /** A factor of the plan with where it stands. */

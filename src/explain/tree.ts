@@ -1,6 +1,6 @@
 import type { Policy } from '../policy/types.ts';
-import { groupCount } from '../sql/index.ts';
-import type { Plan, PlanSide, PlannedMeasure, Side } from '../sql/plan.ts';
+import { groupCount, mixedKeys } from '../sql/index.ts';
+import type { MixedKey, Plan, PlanSide, PlannedMeasure, Side } from '../sql/plan.ts';
 import { wordsOf, type PlanWords } from './words.ts';
 
 /** A line of the plan and what is below it. */
@@ -76,20 +76,38 @@ function measuresText(measures: readonly PlannedMeasure[], words: PlanWords): st
   return texts.join(', ');
 }
 
+/** LOCAL. Labels of a key that are spelled out. */
+const LABELS_SHOWN = 8;
+
+/** When a joined row has each label of a key that no party knows. */
+function labelNodes({ domain, labels }: MixedKey, words: PlanWords): readonly TreeNode[] {
+  const more = labels.length - LABELS_SHOWN;
+  const shown = labels.slice(0, LABELS_SHOWN).map((label, i) => {
+    const name = domain[i] ?? 'NULL';
+    return leaf(label === null ? `${name} else` : `${name} where ${words.pair(label)}; on shares`);
+  });
+  return more > 0 ? [...shown, leaf(`${more} more labels`)] : shown;
+}
+
 /** The plan from the answer down to the tables. */
 export function planTree(plan: Plan, policy: Policy, rule: string): TreeNode {
   const { sides, groups, measures, join } = plan;
   const words = wordsOf(plan, policy);
   const hidden = measures.filter(({ released }) => !released).length;
-  const keys = groups.map((key) => {
-    return `${words.column(key.side, key.column)} (${key.domain.length} values)`;
-  });
+  const keys = groups.map(
+    (key) =>
+      `${key.side === null ? 'a key over several parties' : words.column(key.side, key.column)} ` +
+      `(${key.domain.length} values)`,
+  );
   const bounds = contributionText(plan);
   const sums: TreeNode = {
     text: `sums on shares: ${measuresText(measures, words)}`,
     children: [
       ...(bounds === null ? [] : [leaf(bounds)]),
-      leaf(keys.length === 0 ? 'one group' : `${groupCount(plan)} groups: ${keys.join(' × ')}`),
+      {
+        text: keys.length === 0 ? 'one group' : `${groupCount(plan)} groups: ${keys.join(' × ')}`,
+        children: mixedKeys(plan).flatMap((key) => labelNodes(key, words)),
+      },
       ...(plan.pair === null
         ? []
         : [leaf(`row combinations where ${words.pair(plan.pair)}; on shares`)]),

@@ -23,8 +23,13 @@ export function differentialOf(policy: Policy): DifferentialPrivacy | null {
 /** Combinations of the group keys of one table. */
 export function groupsOf(keys: readonly ResolvedKey[], table: TableIndex): number {
   return keys
-    .filter((key) => key.value.table === table)
+    .filter((key) => key.kind === 'side' && key.value.table === table)
     .reduce((product, key) => product * key.domain.length, 1);
+}
+
+/** Combinations of the labels of the keys over several tables; 1 without such keys. */
+export function mixedGroupsOf(keys: readonly ResolvedKey[]): number {
+  return product(keys.map((key) => (key.kind === 'mixed' ? key.domain.length : 1)));
 }
 
 /**
@@ -56,7 +61,9 @@ export function choosePivot(
   optional: readonly boolean[],
 ): TableIndex {
   const sure = tables.map((_, table) => table).filter((table) => !optional[table]!);
-  const owners = sure.filter((table) => keys.some((key) => key.value.table === table));
+  const owners = sure.filter((table) =>
+    keys.some((key) => key.kind === 'side' && key.value.table === table),
+  );
   if (owners.length > 0) return best(owners, (table) => groupsOf(keys, table));
   return best(sure, (table) => -joinCost(table, tables));
 }
@@ -68,13 +75,15 @@ export function expectGroupsFit(
   tables: Tables,
 ): void {
   const own = groupsOf(keys, pivot);
+  const mixed = mixedGroupsOf(keys);
   const senders = tables.reduce(
     (product, _, table) => (table === pivot ? product : product * groupsOf(keys, table)),
-    1,
+    mixed,
   );
   const names = keys.map((key) => key.fragment).join(', ');
   if (senders > SENDER_GROUPS_MAX) {
-    const hint = `All parties but one may bring ${SENDER_GROUPS_MAX} groups; the fewest here are ${senders}.`;
+    const who = mixed > 1 ? 'All parties but one and keys over several' : 'All parties but one';
+    const hint = `${who} may bring ${SENDER_GROUPS_MAX} groups; the fewest here are ${senders}.`;
     throw refusal('DOMAIN_TOO_LARGE', 'the query has too many groups', names, hint);
   }
   if (own * senders > GROUPS_MAX) {
@@ -152,7 +161,8 @@ export function boundSides(
     return { slots: rows, bounds: rows.map(() => null), contributions: null, most: null };
   }
   const groups = order.map((table) => groupsOf(keys, table));
-  const joined = joinedRule(differential, rows, groups, context.mixed);
+  const labels = mixedGroupsOf(keys);
+  const joined = joinedRule(differential, rows, { groups, labels, mixed: context.mixed });
   const { contributions } = joined;
   const onShares = contributions?.partitions != null || contributions?.rowsPerPartition != null;
   const combinations = product(
@@ -160,33 +170,54 @@ export function boundSides(
   );
   const dear =
     combinations > BOUNDED_COMBINATIONS_MAX || combinations * quantities > BOUNDED_CELLS_MAX;
-  return onShares && dear ? splitRule(differential, rows, groups) : joined;
+  if (!onShares || !dear) return joined;
+  if (labels === 1) return splitRule(differential, rows, groups);
+  const names = keys.flatMap((key) => (key.kind === 'mixed' ? [key.fragment] : [])).join(', ');
+  throw refusal('DOMAIN_TOO_LARGE', 'a key over several parties is too dear', names, DEAR_HINT);
+}
+
+/** SECURITY. What sides cut beforehand does not bound in how many labels a user's joined rows are. */
+const DEAR_HINT =
+  `Of a person at most ${BOUNDED_COMBINATIONS_MAX} combinations of rows can be bounded in its groups, ` +
+  `${BOUNDED_CELLS_MAX} times the aggregates: ask for fewer aggregates, group by one party’s columns, ` +
+  'write one COUNT(*) FILTER (WHERE ...) per case, or agree on a smaller max_rows_per_user.';
+
+/** Into how many groups a user's rows can fall, and by whose say. */
+interface GroupsOfRows {
+  /** Combinations of each side's own keys. */
+  readonly groups: readonly number[];
+  /** Combinations of the labels that no side knows. */
+  readonly labels: number;
+  readonly mixed: boolean;
 }
 
 /**
  * Bounds on joined rows. One owner of all keys cuts its users' groups to L0 itself: the first L0 by
  * row key. Where every joined row qualifies, each owner also leaves out the rows beyond C of its own
- * groups, and beyond L0 of those: none of them could be kept.
+ * groups, and beyond L0 of those: none of them could be kept. With labels that no owner knows, no
+ * owner cuts: rows that are in one of its groups may be in several joined ones.
  */
 function joinedRule(
   differential: DifferentialPrivacy,
   rows: readonly number[],
-  groups: readonly number[],
-  mixed: boolean,
+  { groups, labels, mixed }: GroupsOfRows,
 ): SidesBounds {
   const [l0, c] = limitsOf(differential);
   const owners = groups.filter((own) => own > 1).length;
+  const all = labels > 1;
   const bounds = rows.map((r, side) => {
     const own = Math.min(groups[side]!, r);
     return {
-      partitions: mixed && owners > 1 ? own : Math.min(own, l0),
-      rowsPerPartition: mixed ? r : Math.min(r, c),
+      partitions: all || (mixed && owners > 1) ? own : Math.min(own, l0),
+      rowsPerPartition: all || mixed ? r : Math.min(r, c),
     };
   });
   const slots = bounds.map(({ partitions, rowsPerPartition }, side) =>
     Math.min(rows[side]!, partitions * rowsPerPartition),
   );
-  const partitions = product(bounds.map((side) => side.partitions));
+  const owned = product(bounds.map((side) => side.partitions));
+  // A joined row has one label of each key.
+  const partitions = all ? Math.min(owned * labels, product(slots)) : owned;
   const perPartition = product(bounds.map((side) => side.rowsPerPartition));
   const most = {
     partitions: Math.min(l0, partitions),

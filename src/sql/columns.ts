@@ -4,6 +4,7 @@
  */
 import { expect } from '../core/errors.ts';
 import type {
+  GroupKey,
   MeasureTerm,
   Measure,
   PairPredicate,
@@ -45,7 +46,11 @@ export function nameDerived(plan: Plan): Plan {
     ...plan,
     sides: plan.sides.map((side, which) => renameSide(side, names[which]!)),
     pair: inPair(plan.pair),
-    groups: plan.groups.map((key) => ({ ...key, column: short(key.side, key.column) })),
+    groups: plan.groups.map((key): GroupKey =>
+      key.side === null
+        ? { ...key, labels: key.labels.map(inPair) }
+        : { ...key, column: short(key.side, key.column) },
+    ),
     measures: plan.measures.map((planned): PlannedMeasure => ({
       ...planned,
       measure: renameMeasure(planned.measure, short, inPair),

@@ -5,7 +5,7 @@
  * others' numbers of rows, and a user of r rows takes one slot where it took r.
  */
 import type { DifferentialPrivacy } from '../policy/types.ts';
-import { groupsOf, type SidesBounds, type Tables } from './bounds.ts';
+import { groupsOf, mixedGroupsOf, type SidesBounds, type Tables } from './bounds.ts';
 import type { ResolvedKey } from './groups.ts';
 import type { TableIndex } from './names.ts';
 import { bitsOf } from './pairs.ts';
@@ -181,7 +181,9 @@ export function eagerOf(wanted: readonly Wanted[], context: EagerContext): Eager
     // A bound on a user's sum in a group is applied to the sum over joined rows.
     quantities.some((one) => 'groupSum' in one && one.groupSum !== null) ||
     before.flat().some(({ guard }) => guard !== null);
-  if (split.mixed !== null || guarded || !boundsNeverBind(context)) return null;
+  // A sum has no label of a key that only a joined row has.
+  const labelled = mixedGroupsOf(keys) > 1;
+  if (split.mixed !== null || guarded || labelled || !boundsNeverBind(context)) return null;
   const order = tablesBySide(tables.length, pivot);
   const rowsOf = tables.map((_, table) => bounds.slots[order.indexOf(table)]!);
   const slots = order.map((table) => Math.min(rowsOf[table]!, groupsOf(keys, table)));

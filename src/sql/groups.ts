@@ -9,11 +9,15 @@ import type { Scope, TableIndex } from './names.ts';
 import type { Term } from './plan.ts';
 import type { Span } from './syntax.ts';
 import { evaluateTerm, isColumnTerm, isLiteralTerm, termKey } from './terms.ts';
-import { familyOf } from './types.ts';
-import type { LocalValue } from './value.ts';
+import { familyOf, type ValueType } from './types.ts';
+import type { Normal } from './rewrite.ts';
+import type { LocalValue, Value } from './value.ts';
 
-/** A key with its labels. */
-export interface ResolvedKey {
+/** A key with its labels: of one table, or over several. */
+export type ResolvedKey = ResolvedSideKey | ResolvedMixedKey;
+
+export interface ResolvedSideKey {
+  readonly kind: 'side';
   readonly value: LocalValue & { readonly table: TableIndex };
   /** Labels in order; of a nullable key NULL is last. */
   readonly domain: readonly (string | null)[];
@@ -23,24 +27,44 @@ export interface ResolvedKey {
   readonly fragment: string;
 }
 
-export const keyOfValue = (value: LocalValue): string => `${value.table!}${termKey(value.term)}`;
+/** A key that no owner of one table can compute; see mixed-keys.ts. */
+export interface ResolvedMixedKey {
+  readonly kind: 'mixed';
+  readonly value: Value;
+  readonly domain: readonly (string | null)[];
+  /** When a joined row has the label, TRUE of one at most; null, once, for where no other is TRUE. */
+  readonly labels: readonly (Normal | null)[];
+  readonly fragment: string;
+}
+
+/** Equal for values that are one key: the same value of a row, shown alike. */
+export function keyOfValue(value: Value): string {
+  const { name, scale, domain } = value.type;
+  const own = value.kind === 'local' ? `${value.table}${termKey(value.term)}` : textOf(value);
+  return `${own}${JSON.stringify([name, scale, domain])}`;
+}
+
+/** A value as it is computed, without the types of its parts. */
+const textOf = (value: Value): string =>
+  JSON.stringify(value, (field, part: unknown) => (field === 'type' ? undefined : part));
 
 /** LOCAL. Values listed on the way to a domain: a century of days. */
 const LISTED_ON_THE_WAY_MAX = 36_525;
 
 /** @throws ParleyError SQL_NO_DOMAIN. */
-export function resolveDomain(scope: Scope, value: LocalValue, span: Span): ResolvedKey {
+export function resolveDomain(scope: Scope, value: LocalValue, span: Span): ResolvedSideKey {
   const { table, type } = value;
   expect(table !== null, 'a key reads a column');
+  const kind = 'side';
   const own = { ...value, table };
   const nullLast = type.nullable ? [null] : [];
   const family = familyOf(type);
   const fragment = fragmentOf(scope, span);
   if (family === 'text') {
-    return { value: own, domain: [...type.domain!, ...nullLast], codes: null, fragment };
+    return { kind, value: own, domain: [...type.domain!, ...nullLast], codes: null, fragment };
   }
   if (family === 'boolean') {
-    return { value: own, domain: ['false', 'true', ...nullLast], codes: null, fragment };
+    return { kind, value: own, domain: ['false', 'true', ...nullLast], codes: null, fragment };
   }
   const listed = valuesOfLocal(scope, own);
   if (listed === null || listed.length > DOMAIN_LISTED_MAX) {
@@ -48,9 +72,22 @@ export function resolveDomain(scope: Scope, value: LocalValue, span: Span): Reso
       'Group by text, boolean, dates, or integers whose values the policy declares, or by CASE or EXTRACT of a column.';
     throw refusal('SQL_NO_DOMAIN', 'this column has no declared domain', fragment, hint);
   }
-  const label = (code: number): string =>
-    family === 'date' ? isoOf(code) : decimalText(BigInt(code), type.scale);
-  return { value: own, domain: [...listed.map(label), ...nullLast], codes: listed, fragment };
+  const domain = [...listed.map((code) => labelOf(type, code)), ...nullLast];
+  return { kind, value: own, domain, codes: listed, fragment };
+}
+
+/** A coded value as the answer shows it. */
+export function labelOf(type: ValueType, code: number): string {
+  switch (familyOf(type)) {
+    case 'text':
+      return type.domain![code]!;
+    case 'boolean':
+      return code === 0 ? 'false' : 'true';
+    case 'date':
+      return isoOf(code);
+    case 'number':
+      return decimalText(BigInt(code), type.scale);
+  }
 }
 
 function decimalText(value: bigint, scale: number): string {
@@ -75,16 +112,20 @@ function everyInteger({ type, term }: LocalValue): readonly number[] | null {
 }
 
 /** All values but NULL that a value of one table can have, or null when they are not declared or many. */
-export function valuesOfLocal(scope: Scope, value: ResolvedKey['value']): readonly number[] | null {
+export function valuesOfLocal(
+  scope: Scope,
+  value: ResolvedSideKey['value'],
+): readonly number[] | null {
   return listedValues(scope, value) ?? everyInteger(value);
 }
 
 /** In the declared order for a plain column, else ascending. */
 function listedValues(
   scope: Scope,
-  { table, term, type }: ResolvedKey['value'],
+  { table, term, type }: ResolvedSideKey['value'],
 ): readonly number[] | null {
-  if (isColumnTerm(term)) {
+  // Texts are declared by name, and a scaled column has other values than were declared.
+  if (isColumnTerm(term) && term.scaleUp === 1 && familyOf(type) === 'number') {
     const declared = policyOf(scope, table, term.column).values;
     if (declared !== undefined) return declared.map(Number);
   }

@@ -5,7 +5,10 @@ export {
   comparisonsIn,
   groupCount,
   guardsOfPlan,
+  keysOfSide,
+  labelsOfPlan,
   measureCells,
+  mixedKeys,
   releasedMeasures,
   tablesOfSides,
 } from './shape.ts';
@@ -28,6 +31,7 @@ export type {
   OrderKey,
   MeasureFactor,
   MeasureTerm,
+  MixedKey,
   OutputColumn,
   OutputExpression,
   DatePart,
@@ -41,5 +45,6 @@ export type {
   PlanPrivacy,
   PlanSide,
   Side,
+  SideKey,
   Term,
 } from './plan.ts';

@@ -8,6 +8,7 @@ import { aggregateWeight, Quantities, type Wanted } from './quantities.ts';
 import { fragmentOf } from './condition-errors.ts';
 import { keyOfValue, resolveDomain, type ResolvedKey } from './groups.ts';
 import { refusal, ROWS_STAY_HINT } from './hints.ts';
+import { resolveMixed } from './mixed-keys.ts';
 import { lookUp, resolvePlain, type Scope } from './names.ts';
 import { resolveOutput, resolveTruth, type Answering, type Output } from './outputs.ts';
 import type { OrderKey, OutputColumn, OutputExpression } from './plan.ts';
@@ -102,7 +103,7 @@ function resolveKeys(scope: Scope, select: SelectSyntax): readonly ResolvedKey[]
 }
 
 const GROUP_HINT =
-  'Group by a column, an expression over one party’s columns, or the name or position of a selected one.';
+  'Group by a column, an expression over columns, or the name or position of a selected one.';
 
 /** PostgreSQL: a name in GROUP BY is a column of FROM first, an output name second. */
 function keyExpression(scope: Scope, items: readonly SelectItem[], key: Expression): Expression {
@@ -123,7 +124,8 @@ function resolveKey(scope: Scope, expression: Expression, span: Span): ResolvedK
     expression.kind === 'column'
       ? (resolvePlain(scope, expression), resolveValue({ scope, clamp: false }, expression))
       : resolveValue({ scope, clamp: false }, expression);
-  if (value.kind === 'local' && value.table !== null) return resolveDomain(scope, value, span);
+  if (value.kind !== 'local') return resolveMixed(scope, value, span);
+  if (value.table !== null) return resolveDomain(scope, value, span);
   throw unsupported(scope, span, 'this cannot be grouped by', GROUP_HINT);
 }
 

@@ -28,6 +28,8 @@ export const RELATIONS_MAX = 8;
 export const MEASURE_TERMS_MAX = 64;
 /** AGREEMENT. Values of a GROUP BY expression that are listed before it counts as unlimited. */
 export const DOMAIN_LISTED_MAX = 4096;
+/** AGREEMENT. Labels of a GROUP BY key over several parties, NULL among them: each is a condition. */
+export const MIXED_LABELS_MAX = 64;
 /** AGREEMENT. Values of a part of a comparison that are tried one by one. */
 export const ENUMERATED_MAX = 64;
 /** AGREEMENT. Operators of one row expression, counted where they are used twice. */
@@ -42,7 +44,7 @@ export const QUANTILE_BUCKETS = 64;
 export const SHARDS_MAX = 64;
 /** AGREEMENT. Groups of one query: the product of all GROUP BY domains. */
 export const GROUPS_MAX = 4096;
-/** AGREEMENT. Groups all senders bring together: each is a column of bits. */
+/** AGREEMENT. Groups all senders and keys over several parties bring: each is a column of bits. */
 export const SENDER_GROUPS_MAX = 64;
 /** AGREEMENT. Coded decimals and integers are below this in magnitude; enforced at import. */
 export const HARD_RANGE = 10n ** 12n;

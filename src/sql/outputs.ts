@@ -43,7 +43,7 @@ const mismatch = (answering: Answering, span: Span, hint: string) =>
 export function matchKey(answering: Answering, expression: Expression): number {
   if (answering.keys.length === 0 || !mayBeKey(expression)) return -1;
   const value = resolveValue({ scope: answering.scope, clamp: false }, expression);
-  if (value.kind !== 'local' || value.table === null) return -1;
+  if (value.kind === 'local' && value.table === null) return -1;
   const wanted = keyOfValue(value);
   return answering.keys.findIndex((key) => keyOfValue(key.value) === wanted);
 }

@@ -103,16 +103,25 @@ export interface PairOperand {
   readonly map: readonly number[] | null;
 }
 
-/**
- * One key of GROUP BY: a column with a declared domain, or a derived one whose domain follows from
- * declared ones. A nullable column's last value is NULL.
- */
-export interface GroupKey {
+/** One key of GROUP BY. Of a nullable one NULL is the last label. */
+export type GroupKey = SideKey | MixedKey;
+
+/** A column with a declared domain, or a derived one whose domain follows from declared ones. */
+export interface SideKey {
   readonly side: Side;
   readonly column: string;
   readonly domain: readonly (string | null)[];
   /** Coded value of each non-NULL label where it is not its index (integers); null elsewhere. */
   readonly codes: readonly number[] | null;
+  readonly type: ColumnTypeName;
+}
+
+/** A value over columns of several sides, which none of them knows: told label by label on shares. */
+export interface MixedKey {
+  readonly side: null;
+  readonly domain: readonly (string | null)[];
+  /** When a joined row has the label; TRUE of one at most. One is null: where no other is TRUE. */
+  readonly labels: readonly (PairPredicate | null)[];
   readonly type: ColumnTypeName;
 }
 
@@ -360,7 +369,7 @@ export interface PlanJoin {
 }
 
 export interface Plan {
-  readonly version: 4;
+  readonly version: 5;
   readonly room: string;
   readonly policyDigest: string;
   /** Pivot first, then the senders in policy order; 2 to 4. */

@@ -10,6 +10,7 @@ import {
 } from './bounds.ts';
 import { eagerOf, type Eager } from './eager.ts';
 import { columnName, nameDerived, termOfColumn } from './columns.ts';
+import type { ResolvedKey } from './groups.ts';
 import { refusal } from './hints.ts';
 import { resolveItems, type Items } from './items.ts';
 import { SHARDS_MAX } from './limits.ts';
@@ -17,7 +18,15 @@ import { guardsOf, measureOf, planMeasures, planPrivacy, queryEpsilon } from './
 import { bindTables } from './joins.ts';
 import { type Scope, type TableIndex } from './names.ts';
 import { parseSelect } from './parser.ts';
-import type { Plan, PlanJoin, PlannedMeasure, PlanSide, Side } from './plan.ts';
+import type {
+  GroupKey,
+  PairPredicate,
+  Plan,
+  PlanJoin,
+  PlannedMeasure,
+  PlanSide,
+  Side,
+} from './plan.ts';
 import { resolveCondition } from './predicates.ts';
 import {
   planPairs,
@@ -109,8 +118,9 @@ function layOut(
     quantities: items.wanted.length,
   });
   const guards = guardsOf(items.wanted);
-  const pairs = planPairs([split.mixed, ...guards], pivot, tables.length);
-  const guard = (condition: Normal) => pairs.pairs[1 + guards.indexOf(condition)]!;
+  const conditions = [split.mixed, ...guards, ...labelsOf(items.keys)];
+  const pairs = planPairs(conditions, pivot, tables.length);
+  const guard = (condition: Normal) => pairs.pairs[conditions.indexOf(condition, 1)]!;
 
   const privacy = planPrivacy(policy, queryEpsilon(policy, options.epsilon));
   const sure = tables.filter((_, table) => !optional[table]!);
@@ -126,20 +136,14 @@ function layOut(
     planSide({ ...parts, which, table }),
   );
   return {
-    version: 4,
+    version: 5,
     room: policy.room,
     policyDigest,
     sides,
     join: planJoin(policy, sides),
     pair: pairs.pairs[0]!,
     contributions: bounds.contributions,
-    groups: items.keys.map(({ value, domain, codes }) => ({
-      side: sideOfTable(value.table, pivot),
-      column: columnName(value.term),
-      domain,
-      codes,
-      type: value.type.name,
-    })),
+    groups: items.keys.map((key) => planKey(key, pivot, guard)),
     measures,
     output: items.output,
     hidden: items.hidden,
@@ -149,6 +153,29 @@ function layOut(
     offset: select.offset,
     privacy,
   };
+}
+
+/** Conditions that tell the labels of keys over several tables. */
+function labelsOf(keys: readonly ResolvedKey[]): readonly Normal[] {
+  return keys.flatMap((key) =>
+    key.kind === 'mixed' ? key.labels.filter((label) => label !== null) : [],
+  );
+}
+
+function planKey(
+  key: ResolvedKey,
+  pivot: TableIndex,
+  planned: (condition: Normal) => PairPredicate,
+): GroupKey {
+  const { domain } = key;
+  const type = key.value.type.name;
+  if (key.kind === 'mixed') {
+    const labels = key.labels.map((label) => (label === null ? null : planned(label)));
+    return { side: null, domain, labels, type };
+  }
+  const { value, codes } = key;
+  const side = sideOfTable(value.table, pivot);
+  return { side, column: columnName(value.term), domain, codes, type };
 }
 
 interface SideParts {
@@ -176,9 +203,9 @@ function planSide(parts: SideParts): PlanSide {
   const { which, table: index, tables, split, pairs, bounds, eager, items, measures } = parts;
   const { party, parts: own, maxUsers } = tables[index]!;
   const measured = measures.flatMap((planned) => measuredColumns(planned, which));
-  const grouped = items.keys
-    .filter(({ value }) => value.table === index)
-    .map(({ value }) => columnName(value.term));
+  const grouped = items.keys.flatMap((key) =>
+    key.kind === 'side' && key.value.table === index ? [columnName(key.value.term)] : [],
+  );
   const columns = [...new Set([...pairs.columns[which]!, ...measured, ...grouped])].sort();
   const bits = pairs.bits[which]!;
   const [first, ...rest] = own.map(({ name }) => name);
@@ -223,7 +250,7 @@ function planJoin({ rules }: Policy, sides: readonly PlanSide[]): PlanJoin {
 }
 
 /** AGREEMENT. Separates plan digests from those of other documents. */
-const PLAN_DOMAIN = 'parley/plan/v4';
+const PLAN_DOMAIN = 'parley/plan/v5';
 
 /**
  * SHA-256 over the domain-separated canonical JSON (RFC 8785) of the plan, lower-case hex: what the

@@ -1,8 +1,18 @@
-import type { PairComparison, PairPredicate, Plan } from './plan.ts';
+import type { MixedKey, PairComparison, PairPredicate, Plan, Side, SideKey } from './plan.ts';
 
 /** Groups of a plan: the product of its key domains, 1 without GROUP BY. */
 export function groupCount(plan: Plan): number {
   return plan.groups.reduce((count, key) => count * key.domain.length, 1);
+}
+
+/** The keys that a side knows of its own rows, in GROUP BY order. */
+export function keysOfSide({ groups }: Pick<Plan, 'groups'>, side: Side): readonly SideKey[] {
+  return groups.filter((key): key is SideKey => key.side === side);
+}
+
+/** The keys that no side knows, in GROUP BY order. */
+export function mixedKeys({ groups }: Pick<Plan, 'groups'>): readonly MixedKey[] {
+  return groups.filter((key) => key.side === null);
 }
 
 /** Indices into `plan.measures` of what is opened, in the order of the answer's cells. */
@@ -25,6 +35,11 @@ export function guardsOfPlan(plan: Plan): readonly PairPredicate[] {
     if (measure.kind !== 'terms') return [];
     return measure.terms.flatMap(({ guard }) => (guard === null ? [] : [guard]));
   });
+}
+
+/** The predicates that tell the labels of the plan's mixed keys, in order. */
+export function labelsOfPlan(plan: Plan): readonly PairPredicate[] {
+  return mixedKeys(plan).flatMap(({ labels }) => labels.filter((label) => label !== null));
 }
 
 /** Comparisons of a predicate, in the order of a depth-first walk. */

@@ -27,7 +27,7 @@ const plan = planQuery(
 );
 
 it('looks integers up in their domain, NULL last, keys in GROUP BY order', () => {
-  const side = plan.groups[0]!.side;
+  const side = plan.groups[0]!.side!;
   const table: LocalTable = {
     users: 5,
     ids: new Uint8Array(160),
@@ -46,7 +46,7 @@ it('looks integers up in their domain, NULL last, keys in GROUP BY order', () =>
 it('numbers groups as the product of the domains, last key fastest', () => {
   const space = groupSpace(plan);
   expect(space.total).toBe(4 * 4 * 3);
-  const side = plan.groups[0]!.side;
+  const side = plan.groups[0]!.side!;
   for (let g = 0; g < space.total; g += 1) {
     expect(space.sideIndex[side]![g]).toBe(Math.floor(g / 3));
     expect(space.sideIndex[side === 0 ? 1 : 0]![g]).toBe(g % 3);

@@ -111,7 +111,7 @@ const SIDE: PlanSide = {
 
 function planOf(side: PlanSide, groups: readonly string[] = []): Plan {
   return {
-    version: 4,
+    version: 5,
     room: 'test',
     policyDigest: '',
     sides: [{ ...SIDE, party: 'q' }, side],

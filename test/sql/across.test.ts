@@ -107,6 +107,6 @@ describe('refused', () => {
   });
   it('takes exactly so many values', () => {
     const most = `LEAST(GREATEST(items, 0), ${ENUMERATED_MAX - 1}) * seconds > 10`;
-    expect(refusal(most)).toMatchObject({ version: 4 });
+    expect(refusal(most)).toMatchObject({ version: 5 });
   });
 });

@@ -66,7 +66,7 @@ describe('joins of three tables', () => {
 
   it('pin their digest', () => {
     expect(planDigest(plan)).toMatchInlineSnapshot(
-      `"b02ff3b0a2590019faf99c4a4ac1285152be9c8e042713a750ed02bce600ed9c"`,
+      `"05893d2f176c9c60aa8983d4592be457320d033f7484e9428940de21dc04b925"`,
     );
   });
 });

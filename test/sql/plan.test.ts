@@ -50,7 +50,7 @@ const NO_NOISE = { clamp: null, sensitivity: '0', epsilon: null };
 describe('the seed’s queries', () => {
   it('plans campaign attribution without noise', () => {
     expect(plan(QUERY_1, OPEN)).toEqual({
-      version: 4,
+      version: 5,
       room: 'shopgood-newsnow',
       policyDigest: DIGEST,
       sides: [
@@ -228,10 +228,10 @@ describe('the seed’s queries', () => {
     );
     expect(digests).toMatchInlineSnapshot(`
       [
-        "4f0a66322cfdf5a3e1fde267a98b52d9dd461d285eeb6610ebda94dd544cf466",
-        "05b9f53eb6f3b674a2e2251d454f7c9c2ee8223caeb70aeedae62eef88641e66",
-        "826cf3cbd2d0fcb97cb67688f062912ae405e486a213b5dac7f8705928ff8375",
-        "2452515c88caede9138d7f4b3cf4ff46f19f5ea432395020fff102814297155f",
+        "fedf6a926f5a3305a7b57f198d5546c736e5ddd4e9330233a9829362027782b0",
+        "1195fbc0a027571b9346ac4f817b5fe4297a98b39b4ffdf6e8c65f6492e3f85e",
+        "f09e2b46970d91dc71479725150ea33f9ee40bbda06a640af82c6405bdc32213",
+        "cc385d64eb9dd5991c21f0fe57c0a1921401a0501764782e3f826dac83d6e96c",
       ]
     `);
   });

@@ -24,7 +24,13 @@ import {
   type Submission,
   type TeeAuthorisation,
 } from '../../src/records/index.ts';
-import { planDigest, planQuery, type Plan, type PlanSide } from '../../src/sql/index.ts';
+import {
+  keysOfSide,
+  planDigest,
+  planQuery,
+  type Plan,
+  type PlanSide,
+} from '../../src/sql/index.ts';
 import { simulatedAttester } from '../../src/tee-adapter/attest/index.ts';
 import { Enclave, type HelloReply, type RunReply } from '../../src/tee-adapter/enclave/enclave.ts';
 import type { SealedInput } from '../../src/tee-adapter/enclave/input.ts';
@@ -153,9 +159,7 @@ export function tableOf(plan: Plan, side: number, from: number, users: number): 
   }
   const cells = slots * users;
   const first = Uint8Array.from({ length: cells }, (_, i) => (i < users ? 1 : 0));
-  const domain = new Map(
-    plan.groups.filter((g) => g.side === side).map((g) => [g.column, g.domain.length - 1]),
-  );
+  const domain = new Map(keysOfSide(plan, side).map((key) => [key.column, key.domain.length - 1]));
   const valueOf = (name: string, u: number): number => u % (domain.get(name) ?? 10);
   return {
     users,

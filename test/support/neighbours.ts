@@ -8,6 +8,7 @@ import {
   columnRange,
   evaluatePredicate,
   evaluateTerm,
+  keysOfSide,
   type Plan,
   type PlanSide,
   type Side,
@@ -77,7 +78,7 @@ const NULL_KEY = 0.5;
 function layOut(plan: Plan, which: Side, people: readonly Person[]): LocalTable {
   const side = plan.sides[which]!;
   const derived = new Map(side.derived.map(({ name, term }) => [name, term]));
-  const keyNames = plan.groups.filter((key) => key.side === which).map(({ column }) => column);
+  const keyNames = keysOfSide(plan, which).map(({ column }) => column);
   const bounder = rowBounder(side);
   const kept = people.flatMap(({ id, rows }) => {
     bounder.reset();

@@ -9,8 +9,9 @@ import {
 } from '../../protocols/sharing/index.ts';
 import type { RingVector, Sharing, Wire } from '../../protocols/sharing/types.ts';
 import type { Side } from '../../sql/plan.ts';
-import { groupOfSlot, groupSpace } from '../groups.ts';
+import { groupOfSlot, groupSpace, type GroupSpace } from '../groups.ts';
 import { absentTable } from '../values.ts';
+import { splitByLabels, type RowLabels } from './labels.ts';
 import { measureLanes, multiplyLanes, type MeasureLanes } from './lanes.ts';
 import type { Mesh } from './mesh.ts';
 import type { JoinedInputs } from './predicate.ts';
@@ -23,22 +24,26 @@ import { boundUserSums } from './user-sums.ts';
  * Sums every measure per group on shares.
  *
  * The senders' keys split the qualifying bits (one AND per combination and group, from their
- * one-hot payloads); the pivot knows its own key of every row in clear, so its keys are a group
- * sum. Counting users first keeps one bit per user and group (see {@link firstOfGroup}).
+ * one-hot payloads), and so do the labels that nobody knows; the pivot knows its own key of every
+ * row in clear, so its keys are a group sum. Counting users first keeps one bit per user and group
+ * (see {@link firstOfGroup}).
  *
  * @param qualifying - bit per (combination, bin).
+ * @param labels - of every combination and bin.
  * @returns per measure of the plan, one additive share per group, in group order.
  */
 export async function groupTotals(
   mesh: Mesh,
   inputs: JoinedInputs,
   qualifying: Wire,
+  labels: RowLabels,
 ): Promise<RingVector[]> {
   const { plan, shape, own } = inputs;
   const s = mesh.sharing;
   const space = groupSpace(plan);
   const pivotGroups = space.bySide[0]!;
-  const split = await splitBySenders(s, inputs, qualifying, space.bySide);
+  const bySenders = await splitBySenders(s, inputs, qualifying, space.bySide);
+  const split = await splitByLabels(s, bySenders, labels, combinedRows(shape));
   const perGroup: RingVector[] = [];
   const lanes = await measureLanes(mesh, inputs);
   for (const bits of split) {
@@ -57,7 +62,7 @@ export async function groupTotals(
   return plan.measures.map((_, m) =>
     concat(
       Array.from({ length: space.total }, (__, g) => {
-        const lane = sums[senderGroup(space, g) * measures + m]!;
+        const lane = sums[splitIndex(space, g) * measures + m]!;
         const at = 8 * space.sideIndex[0]![g]!;
         return lane.subarray(at, at + 8);
       }),
@@ -65,12 +70,13 @@ export async function groupTotals(
   );
 }
 
-/** Number of a group's part that the senders own: mixed radix, the last side's fastest. */
-function senderGroup(space: ReturnType<typeof groupSpace>, group: number): number {
-  return space.bySide.reduce(
-    (index, size, side) => (side === 0 ? 0 : index * size + space.sideIndex[side]![group]!),
+/** Number of a group's part that the pivot does not know: the senders' in order, then the labels. */
+function splitIndex({ bySide, sideIndex, labels, labelIndex }: GroupSpace, group: number): number {
+  const senders = bySide.reduce(
+    (index, size, side) => (side === 0 ? 0 : index * size + sideIndex[side]![group]!),
     0,
   );
+  return senders * labels + labelIndex[group]!;
 }
 
 async function splitBySenders(

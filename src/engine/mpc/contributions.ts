@@ -4,6 +4,7 @@ import { notWire, orTree, xorWire, zeroWire } from '../../protocols/sharing/inde
 import type { Sharing, Wire, Word } from '../../protocols/sharing/types.ts';
 import { boundsRows, contributionOrder, type ContributionOrder } from '../contributions.ts';
 import { addCounts, countsBelow, maskCounts, prefixCounts, sumCounts } from './counts.ts';
+import { sameLabels, type RowLabels } from './labels.ts';
 import type { JoinedInputs } from './predicate.ts';
 import { combinations, part, slotsIndex } from './rows.ts';
 import { slotGroups } from './same-group.ts';
@@ -21,12 +22,15 @@ import { slotGroups } from './same-group.ts';
  * Source: the counts are Sklansky prefix sums (IRE Transactions on Electronic Computers, 1960) of
  * ripple-carry adders; no primitive beyond those of protocols/sharing.
  *
+ * Under a mixed key K is the number of all combinations.
+ *
  * @param qualifying - bit per (combination, bin). @returns the same, bounded.
  */
 export async function boundContributions(
   s: Sharing,
   inputs: JoinedInputs,
   qualifying: Wire,
+  labels: RowLabels,
 ): Promise<Wire> {
   const { plan, shape } = inputs;
   if (!boundsRows(plan)) return qualifying;
@@ -37,7 +41,7 @@ export async function boundContributions(
   const keyed = Array.from({ length: order.keyed }, (_, k) =>
     rows.slice(k * order.others, (k + 1) * order.others),
   );
-  const pairs = await samePairs(s, inputs, order);
+  const pairs = await samePairs(s, inputs, order, labels);
   const { padded } = shape;
   let kept: readonly Wire[] = rows;
   if (partitions !== null) {
@@ -79,11 +83,15 @@ interface SamePair {
   readonly same: Wire;
 }
 
-/** Every pair of combinations of key slots. One AND per pair and owner beyond the first. */
+/**
+ * Every pair of combinations of key slots: in one group iff every owner says so and the labels that no
+ * owner knows are the same. One AND per pair and such say beyond the first, plus `sameLabels`.
+ */
 async function samePairs(
   s: Sharing,
   inputs: JoinedInputs,
   { keyed, others, owners, slots }: ContributionOrder,
+  labels: RowLabels,
 ): Promise<readonly SamePair[]> {
   const twins = slotGroups(inputs);
   const pairs = Array.from({ length: keyed }, (_, later) =>
@@ -95,16 +103,23 @@ async function samePairs(
       return { earlier, later, wires };
     }),
   ).flat();
+  if (labels.some((key) => key.length > 1)) {
+    const at = (key: number): number => slotsIndex(inputs.shape, slots[key * others]!);
+    const places = pairs.map(({ earlier, later }) => [at(earlier), at(later)] as const);
+    const same = await sameLabels(s, inputs, labels, places);
+    pairs.forEach(({ wires }, p) => wires.push(same[p]!));
+  }
+  const says = Math.max(0, ...pairs.map(({ wires }) => wires.length));
   let found = pairs.map(({ wires }) => wires[0]!);
-  for (let i = 1; i < owners.length; i += 1) {
-    const more = pairs.flatMap(({ wires }, at) => (wires[i] === undefined ? [] : [at]));
+  for (let i = 1; i < says; i += 1) {
+    const more = pairs.flatMap(({ wires }, p) => (wires[i] === undefined ? [] : [p]));
     const both = await s.and(
-      more.map((at) => found[at]!),
-      more.map((at) => pairs[at]!.wires[i]!),
+      more.map((p) => found[p]!),
+      more.map((p) => pairs[p]!.wires[i]!),
       inputs.shape.padded,
     );
     const next = [...found];
-    more.forEach((at, m) => (next[at] = both[m]!));
+    more.forEach((p, m) => (next[p] = both[m]!));
     found = next;
   }
   return pairs.map(({ earlier, later }, at) => ({ earlier, later, same: found[at]! }));

@@ -2,7 +2,7 @@ import { andTree, equalWords, lessThan, notWire, orTree } from '../../protocols/
 import type { Sharing, Wire, Word } from '../../protocols/sharing/types.ts';
 import type { Comparison, PairComparison, PairPredicate, Plan, Side } from '../../sql/plan.ts';
 import type { LocalTable } from '../types.ts';
-import { absentTable, comparisonsOf, operandValues } from '../values.ts';
+import { absentTable, operandsIndex, operandsKey, operandValues } from '../values.ts';
 import type { Mesh } from './mesh.ts';
 import type { PayloadLayout } from './payload.ts';
 import { operandOf } from './payload.ts';
@@ -21,6 +21,11 @@ export interface JoinedInputs {
   readonly lanes: readonly (readonly Uint8Array[])[];
   /** Per side: whether its user is the pivot's in this bin; zeros where this party has no share. */
   readonly matches: readonly (Wire | null)[];
+  /**
+   * Comparisons that were made, by operands and operator, where labels of mixed keys repeat them. Null
+   * in plans without such keys.
+   */
+  readonly compared: Map<string, Wire> | null;
   /** The pivot's table and placement; null at the senders. */
   readonly own: { readonly table: LocalTable; readonly place: Placement } | null;
 }
@@ -165,16 +170,11 @@ async function compareColumns(
   const rows = combinedRows(inner);
   if (gates === null) return tilePair(new Uint8Array(rows / 8), shape, left, right);
   const operands = [operandWires(inputs, node, left), operandWires(inputs, node, right)] as const;
-  const words = operands.map(({ words: slots }, at): Word =>
-    Array.from({ length: node.bits }, (_, bit) =>
-      tile(
-        slots.map((word) => word[bit]!),
-        inner,
-        at,
-      ),
-    ),
-  );
-  const terms = [await compareWords(gates, node.op, words[0]!, words[1]!, rows)];
+  const { op, negated } = CIRCUITS[node.op];
+  const key = `${op}${operandsKey(node)}`;
+  const made = inputs.compared?.get(key) ?? (await compareWords(gates, op, inner, operands));
+  inputs.compared?.set(key, made);
+  const terms = [negated ? notWire(gates, made) : made];
   operands.forEach(({ present }, at) => {
     if (present !== null) terms.push(tile(present, inner, at));
   });
@@ -191,7 +191,7 @@ function operandWires(inputs: JoinedInputs, node: PairComparison, side: Side): O
     );
     return { words, present: nullable ? pivotBits(inputs, mine?.present ?? null) : null };
   }
-  const index = comparisonsOf(plan).indexOf(node);
+  const index = operandsIndex(plan, node);
   const planned = plan.sides[side]!;
   const absent = planned.absent === null ? null : operandValues(node, side, absentTable(planned));
   const bitWires = Array.from({ length: node.bits }, (_, bit) =>
@@ -212,25 +212,34 @@ function operandWires(inputs: JoinedInputs, node: PairComparison, side: Side): O
   return { words, present };
 }
 
-async function compareWords(
+/** The comparison that is computed, and whether the wanted one is its negation. */
+const CIRCUITS: Readonly<
+  Record<Comparison, { readonly op: '<' | '>' | '='; readonly negated: boolean }>
+> = {
+  '<': { op: '<', negated: false },
+  '>': { op: '>', negated: false },
+  '>=': { op: '<', negated: true },
+  '<=': { op: '>', negated: true },
+  '=': { op: '=', negated: false },
+  '<>': { op: '=', negated: true },
+};
+
+function compareWords(
   s: Sharing,
-  op: Comparison,
-  x: Word,
-  y: Word,
-  rows: number,
+  op: '<' | '>' | '=',
+  inner: Shape,
+  operands: readonly [Operand, Operand],
 ): Promise<Wire> {
-  switch (op) {
-    case '<':
-      return lessThan(s, x, y, rows);
-    case '>':
-      return lessThan(s, y, x, rows);
-    case '>=':
-      return notWire(s, await lessThan(s, x, y, rows));
-    case '<=':
-      return notWire(s, await lessThan(s, y, x, rows));
-    case '=':
-      return equalWords(s, x, y, rows);
-    case '<>':
-      return notWire(s, await equalWords(s, x, y, rows));
-  }
+  const rows = combinedRows(inner);
+  const [x, y] = operands.map(({ words }, side): Word =>
+    words[0]!.map((_, bit) =>
+      tile(
+        words.map((word) => word[bit]!),
+        inner,
+        side,
+      ),
+    ),
+  ) as [Word, Word];
+  if (op === '=') return equalWords(s, x, y, rows);
+  return op === '<' ? lessThan(s, x, y, rows) : lessThan(s, y, x, rows);
 }

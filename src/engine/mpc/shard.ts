@@ -9,12 +9,13 @@ import type { Helper, JoinContext, JoinShares, Oprf } from '../../protocols/psi/
 import type { PivotOutput } from '../../protocols/psi/index.ts';
 import { addRing } from '../../protocols/sharing/index.ts';
 import { otWith } from '../../protocols/sharing/types.ts';
-import type { RingVector, Sharing } from '../../protocols/sharing/types.ts';
-import { groupCount } from '../../sql/index.ts';
+import type { RingVector, Sharing, Wire } from '../../protocols/sharing/types.ts';
+import { groupCount, mixedKeys } from '../../sql/index.ts';
 import type { Plan, Side } from '../../sql/plan.ts';
 import type { LocalTable } from '../types.ts';
 import { groupTotals } from './aggregate.ts';
 import { boundContributions } from './contributions.ts';
+import { rowLabels } from './labels.ts';
 import type { Mesh } from './mesh.ts';
 import { encodePayload, payloadLayout } from './payload.ts';
 import type { JoinedInputs } from './predicate.ts';
@@ -83,8 +84,9 @@ export async function evaluateShard(
 ): Promise<RingVector[]> {
   const qualifying = await qualifyingRows(mesh, inputs);
   stage('predicate');
-  const kept = await boundContributions(mesh.sharing, inputs, qualifying);
-  return groupTotals(mesh, inputs, kept);
+  const labels = await rowLabels(mesh, inputs);
+  const kept = await boundContributions(mesh.sharing, inputs, qualifying, labels);
+  return groupTotals(mesh, inputs, kept, labels);
 }
 
 /** Bytes each party adds to the seed of a shard's cuckoo table. */
@@ -147,10 +149,11 @@ export function joinedInputs(
   const matches = joins.map((join) =>
     join === null ? null : clearPadding(join.match, shape.bins),
   );
-  if (own === null) return { plan, shape, layouts, payloads, lanes, matches, own };
+  const compared = mixedKeys(plan).length > 0 ? new Map<string, Wire>() : null;
+  const shares = { plan, shape, layouts, payloads, lanes, matches, compared };
+  if (own === null) return { ...shares, own };
   const { table, userOfBin } = own;
-  const placed = { table, place: { userOfBin, users: table.users } };
-  return { plan, shape, layouts, payloads, lanes, matches, own: placed };
+  return { ...shares, own: { table, place: { userOfBin, users: table.users } } };
 }
 
 /** Bins and slots of every shard. */

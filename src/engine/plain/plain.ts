@@ -1,4 +1,5 @@
 import { toHex } from '../../core/bytes.ts';
+import { comparisonsIn, guardsOfPlan, labelsOfPlan, mixedKeys } from '../../sql/index.ts';
 import type {
   Comparison,
   PairComparison,
@@ -9,15 +10,9 @@ import type {
   Side,
 } from '../../sql/plan.ts';
 import { contributionOrder, keptRows, type BoundingRule } from '../contributions.ts';
-import { groupOfSlot, groupSpace } from '../groups.ts';
+import { groupOfSlot, groupSpace, type GroupSpace } from '../groups.ts';
 import type { LocalTable } from '../types.ts';
-import {
-  absentTable,
-  comparisonsOf,
-  factorValues,
-  measureValues,
-  operandValues,
-} from '../values.ts';
+import { absentTable, factorValues, measureValues, operandValues } from '../values.ts';
 
 /** Exact totals in clear: `totals[m][g]` for measure m and group g. */
 export type Totals = readonly (readonly bigint[])[];
@@ -40,10 +35,13 @@ export function aggregatePlain(
   const groups = tables.map((table, side) => groupOfSlot(plan, side, table));
   const groupAt = groupIndex(space);
   const test = rowTest(plan, tables);
+  const labelAt = labelIndex(plan, test);
   const qualifies = (at: At): boolean => plan.pair === null || test(plan.pair, at);
   const adders = plan.measures.map((planned) => adderOf(planned, tables, test));
   const totals = plan.measures.map(() => Array.from({ length: space.total }, () => 0n));
-  const bounded = bounder(plan, keep, (at) => groupAt(groups.map((own, side) => own[at[side]!]!)));
+  const bounded = bounder(plan, keep, (at) =>
+    groupAt([...groups.map((own, side) => own[at[side]!]!), labelAt(at)]),
+  );
   for (const users of matches(plan, locals)) {
     const seen = plan.measures.map(() => new Set<number>());
     const sums = plan.measures.map(() => new Map<number, bigint>());
@@ -136,15 +134,35 @@ function withAbsent(side: PlanSide, table: LocalTable): LocalTable {
   };
 }
 
-/** Number of the group with these parts, one per side. */
-function groupIndex(space: ReturnType<typeof groupSpace>): (parts: readonly number[]) => number {
+/** Number of the group with these parts, one per side and last that of the mixed keys. */
+function groupIndex({
+  total,
+  bySide,
+  sideIndex,
+  labels,
+  labelIndex,
+}: GroupSpace): (parts: readonly number[]) => number {
+  const sizes = [...bySide, labels];
   const flat = (parts: readonly number[]): number =>
-    parts.reduce((index, part, side) => index * space.bySide[side]! + part, 0);
-  const table = new Int32Array(space.bySide.reduce((n, size) => n * size, 1));
-  for (let g = 0; g < space.total; g += 1) {
-    table[flat(space.sideIndex.map((own) => own[g]!))] = g;
+    parts.reduce((index, part, i) => index * sizes[i]! + part, 0);
+  const table = new Int32Array(sizes.reduce((n, size) => n * size, 1));
+  for (let g = 0; g < total; g += 1) {
+    table[flat([...sideIndex, labelIndex].map((own) => own[g]!))] = g;
   }
   return (parts) => table[flat(parts)]!;
+}
+
+/** Which combination of the mixed keys' labels a joined row has. */
+function labelIndex(
+  plan: Plan,
+  test: (node: PairPredicate, at: At) => boolean,
+): (at: At) => number {
+  const keys = mixedKeys(plan).map(({ labels }) => ({ labels, spare: labels.indexOf(null) }));
+  return (at) =>
+    keys.reduce((index, { labels, spare }) => {
+      const found = labels.findIndex((label) => label !== null && test(label, at));
+      return index * labels.length + (found < 0 ? spare : found);
+    }, 0);
 }
 
 /** The users of the pivot whom all other tables have, or need not: their place in each. */
@@ -218,13 +236,15 @@ function rowTest(
   tables: readonly LocalTable[],
 ): (node: PairPredicate, at: At) => boolean {
   const operands = new Map(
-    comparisonsOf(plan).map((c): [PairComparison, Operands] => [
-      c,
-      [c.left.side, c.right.side].map((side) => ({
-        side,
-        ...operandValues(c, side, tables[side]!),
-      })),
-    ]),
+    [plan.pair, ...guardsOfPlan(plan), ...labelsOfPlan(plan)]
+      .flatMap(comparisonsIn)
+      .map((c): [PairComparison, Operands] => [
+        c,
+        [c.left.side, c.right.side].map((side) => ({
+          side,
+          ...operandValues(c, side, tables[side]!),
+        })),
+      ]),
   );
   const test = (node: PairPredicate, at: At): boolean => {
     switch (node.kind) {

@@ -3,6 +3,7 @@ import { expect, ParleyError } from '../../core/errors.ts';
 import { concat, fromHex } from '../../core/bytes.ts';
 import type { LocalTable } from '../../engine/types.ts';
 import type { Policy } from '../../policy/types.ts';
+import { keysOfSide } from '../../sql/index.ts';
 import type { Plan, PlanSide, Side, Term } from '../../sql/plan.ts';
 import { readDoubles, SALT_BYTES, UNIT_BYTES, visitBlobs, visitChunks } from '../store/index.ts';
 import type { Store, StoredTable } from '../store/index.ts';
@@ -97,7 +98,7 @@ function sourceOf(tables: readonly StoredTable[], side: PlanSide): Source {
 
 function writeQuery({ users, rows, columns }: Source, plan: Plan, which: Side): Query {
   const side = plan.sides[which]!;
-  const keyNames = plan.groups.filter((key) => key.side === which).map((key) => key.column);
+  const keyNames = keysOfSide(plan, which).map(({ column }) => column);
   const names = [...new Set([...side.columns, ...keyNames])];
   const derived = new Map(side.derived.map(({ name, term }) => [name, term]));
   const selected = names.flatMap((name) => {

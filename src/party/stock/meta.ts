@@ -81,7 +81,10 @@ export function shapeOfPlan(plan: Plan): string {
     })),
     join,
     pair,
-    groups: groups.map(({ side, domain }) => ({ side, size: domain.length })),
+    groups: groups.map((key) => {
+      const size = key.domain.length;
+      return key.side === null ? { labels: key.labels, size } : { side: key.side, size };
+    }),
     measures: measures.map(({ measure, released, nonNullIndex, low }) => ({
       measure,
       released,
