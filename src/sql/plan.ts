@@ -120,7 +120,7 @@ export interface SideKey {
 export interface MixedKey {
   readonly side: null;
   readonly domain: readonly (string | null)[];
-  /** When a joined row has the label; TRUE of one at most. One is null: where no other is TRUE. */
+  /** When a row has the label: the first that is TRUE counts. One is null: where no other is. */
   readonly labels: readonly (PairPredicate | null)[];
   readonly type: ColumnTypeName;
 }

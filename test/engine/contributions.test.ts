@@ -149,6 +149,47 @@ const CASES: readonly (readonly [number, number, number, number, string])[] = [
     `SELECT campaign_id, ${USERS}, SUM(score) AS s FROM joined_data
      WHERE consent OR exposure_date < purchase_date GROUP BY campaign_id`,
   ],
+  // Keys that no party knows, alone and beside own ones. Bits of the tables are random: labels of owners
+  // that lie about theirs do not exclude each other, and the first one counts.
+  [
+    2,
+    1,
+    2,
+    3,
+    `SELECT exposure_date < purchase_date AS k, ${USERS}, COUNT(*) AS n FROM joined_data GROUP BY k`,
+  ],
+  [
+    2,
+    2,
+    2,
+    3,
+    `SELECT CASE WHEN exposure_date < purchase_date THEN 'after' WHEN online = clicked THEN 'same' END AS k,
+     category, ${USERS}, COUNT(*) AS n FROM joined_data WHERE items < 4 OR clicked GROUP BY k, category`,
+  ],
+  [
+    2,
+    2,
+    1,
+    3,
+    `SELECT campaign_id, COALESCE(category, campaign_id) AS k, online, ${USERS}, SUM(items) AS s
+     FROM joined_data GROUP BY campaign_id, k, online`,
+  ],
+  [
+    2,
+    1,
+    2,
+    2,
+    `SELECT clicked = online AS k, exposure_date < purchase_date AS l, COUNT(*) AS n FROM exposures e
+     LEFT JOIN purchases p ON p.email = e.email GROUP BY k, l`,
+  ],
+  [
+    3,
+    2,
+    2,
+    2,
+    `SELECT tier = category OR member_since < exposure_date AS k, ${USERS}, SUM(points) AS s
+     FROM joined_data GROUP BY k`,
+  ],
 ];
 
 describe('on shares', () => {
@@ -239,6 +280,14 @@ const SUMS: readonly (readonly [number, number, number, number, string])[] = [
     2,
     `SELECT campaign_id, SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data
      GROUP BY campaign_id`,
+  ],
+  [
+    2,
+    1,
+    3,
+    3,
+    `SELECT clicked = online AS k, campaign_id, SUM(total_spent) AS s, SUM(seconds) AS t
+     FROM joined_data GROUP BY k, campaign_id`,
   ],
 ];
 

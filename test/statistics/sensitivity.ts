@@ -153,6 +153,42 @@ export const SHAPES: readonly Shape[] = [
     ),
     sums: ['-10', '100'],
   },
+  // Keys that no party knows.
+  shape(
+    2,
+    1,
+    3,
+    3,
+    `SELECT clicked = online AS k, ${USERS}, COUNT(*) AS n, SUM(total_spent) AS s FROM joined_data GROUP BY k`,
+  ),
+  shape(
+    3,
+    2,
+    3,
+    2,
+    `SELECT CASE WHEN exposure_date < purchase_date THEN 'after' WHEN clicked THEN tier END AS k, COUNT(*) AS n,
+     AVG(seconds) AS a FROM purchases p LEFT JOIN exposures x ON p.email = x.email
+     JOIN members m ON p.email = m.email GROUP BY k`,
+  ),
+  shape(
+    2,
+    2,
+    2,
+    3,
+    `SELECT campaign_id, COALESCE(category, campaign_id) AS k, ${USERS}, COUNT(*) AS n FROM joined_data
+     WHERE exposure_date <= purchase_date OR clicked GROUP BY campaign_id, k`,
+  ),
+  {
+    ...shape(
+      2,
+      1,
+      3,
+      3,
+      `SELECT exposure_date < purchase_date AS k, COUNT(*) AS n, SUM(total_spent) AS s, SUM(seconds) AS t FROM joined_data
+       GROUP BY k`,
+    ),
+    sums: ['-10', '60'],
+  },
 ];
 
 const ALL = ['COUNT', 'COUNT_DISTINCT', 'SUM', 'AVG', 'VARIANCE', 'QUANTILE'] as const;

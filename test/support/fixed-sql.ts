@@ -2,7 +2,7 @@
 // and keys. Over the tables of `sqlPolicy`.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { ACROSS, CONDITIONS, KEYS, LOCAL } from './random-sql.ts';
+import { ACROSS, CONDITIONS, KEYS, LOCAL, MIXED_KEYS } from './random-sql.ts';
 
 /** Every row of the table in docs/sql.md. */
 export const TABLE = readFileSync(
@@ -42,7 +42,7 @@ export const AREAS: readonly (readonly [name: string, queries: readonly string[]
   ],
   [
     'keys',
-    KEYS.flatMap((k) => [
+    [...KEYS, ...MIXED_KEYS].flatMap((k) => [
       `SELECT ${k} AS k, COUNT(*) AS n, SUM(total_spent) AS s FROM joined_data GROUP BY k`,
       `SELECT ${k} AS k, AVG(seconds) AS a FROM joined_data
          WHERE exposure_date < purchase_date GROUP BY k HAVING COUNT(*) > 1`,

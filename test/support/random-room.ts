@@ -145,6 +145,13 @@ const AGGREGATES = [
   'AVG(items)',
 ];
 const KEYS = ['campaign_id', 'category', 'online', 'clicked'];
+/** Over columns of the first two tables. */
+const MIXED_KEYS = [
+  "CASE WHEN exposure_date < purchase_date THEN 'after' ELSE 'before' END",
+  'clicked = online',
+  'COALESCE(category, campaign_id)',
+  'exposure_date = purchase_date',
+];
 const MORE_AGGREGATES = [
   ['SUM(points)', 'COUNT(tier)', 'COUNT(member_since)'],
   ['SUM(score)', 'AVG(score)'],
@@ -162,7 +169,10 @@ export function randomQuery(roll: Dice, parties = 2): string {
   ];
   const leaves = more(LEAVES, MORE_LEAVES);
   const aggregatesOf = more(AGGREGATES, MORE_AGGREGATES);
-  const keys = more(KEYS, MORE_KEYS).filter(() => roll(4) === 0);
+  const own = more(KEYS, MORE_KEYS).filter(() => roll(4) === 0);
+  const mixed = roll(4) === 0 ? [pick(roll, MIXED_KEYS)] : [];
+  // Where two keys stand already, groups would be many.
+  const keys = [...own.slice(0, mixed.length > 0 ? 1 : own.length), ...mixed.map(() => 'mixed')];
   const aggregates = Array.from(
     { length: 1 + roll(4) },
     (_, i) => `${pick(roll, aggregatesOf)} AS a${i}`,
@@ -174,5 +184,6 @@ export function randomQuery(roll: Dice, parties = 2): string {
       ? ''
       : ` ORDER BY ${keys.map((k) => `${k} ${pick(roll, ['ASC', 'DESC'])} NULLS ${pick(roll, ['FIRST', 'LAST'])}`).join(', ')}`;
   const limit = keys.length === 0 || roll(3) > 0 ? '' : ` LIMIT ${1 + roll(4)}`;
-  return `SELECT ${[...keys, ...aggregates].join(', ')} FROM joined_data${where}${group}${order}${limit}`;
+  const named = keys.map((key) => (key === 'mixed' ? `${mixed[0]!} AS mixed` : key));
+  return `SELECT ${[...named, ...aggregates].join(', ')} FROM joined_data${where}${group}${order}${limit}`;
 }

@@ -84,6 +84,23 @@ export const KEYS = [
   'items > 2',
   'LEAST(GREATEST(items, 1), 3)',
 ];
+/** Keys over two parties' columns, and over a third's. */
+export const MIXED_KEYS = [
+  "CASE WHEN exposure_date < purchase_date THEN 'after' ELSE 'before' END",
+  'clicked = online',
+  'COALESCE(category, campaign_id)',
+  'LEAST(GREATEST(purchase_date - exposure_date, -1), 2)',
+  "CASE WHEN exposure_date < purchase_date THEN category WHEN clicked THEN 'other' END",
+  'COALESCE(exposure_date >= purchase_date, clicked)',
+  'total_spent + seconds > 30 OR NOT online',
+  "CASE WHEN category = campaign_id THEN DATE '2025-10-01' WHEN items > 2 OR clicked THEN DATE '2025-11-01' END",
+  'NULLIF(category, campaign_id)',
+];
+export const THIRD_MIXED_KEYS = [
+  'COALESCE(tier, category)',
+  'points > items',
+  'CASE WHEN member_since < exposure_date THEN clicked ELSE online END',
+];
 export const THIRD_KEYS = ['tier', "COALESCE(tier, 'gold') = 'gold'"];
 
 const number = (roll: Dice, parties: number): string => {
@@ -178,9 +195,10 @@ export function randomSql(
   parties: number,
 ): { readonly sql: string; readonly ordered: boolean } {
   const { from, unit, where: linked } = source(roll, parties);
-  const keys = [...KEYS, ...(parties > 2 ? THIRD_KEYS : [])]
-    .filter(() => roll(6) === 0)
-    .slice(0, 2);
+  const own = [...KEYS, ...(parties > 2 ? THIRD_KEYS : [])].filter(() => roll(6) === 0);
+  const mixed = [...MIXED_KEYS, ...(parties > 2 ? THIRD_MIXED_KEYS : [])];
+  const keys = (roll(4) === 0 ? [pick(roll, mixed), ...own] : own).slice(0, 2);
+  if (roll(2) === 0) keys.reverse();
   const columns = Array.from(
     { length: 1 + roll(3) },
     (_, i) => `${output(roll, parties, unit)} AS a${i}`,

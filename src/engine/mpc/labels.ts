@@ -9,35 +9,44 @@ import { combinations, combinedRows, part } from './rows.ts';
 
 /**
  * Per mixed key of the plan and label one XOR-shared bit per (combination of slots, bin): whether that
- * joined row has the label. Of a row that qualifies one bit of a key is set; elsewhere they hold anything.
+ * joined row has the label. Exactly one bit of a key is set in every row.
  */
 export type RowLabels = readonly Word[];
 
 /**
- * Evaluates the labels of all mixed keys. Nobody learns anything: the circuit follows from the plan.
- * Cost: the predicate of every label but the spare one, whose bit is what the others leave.
+ * Evaluates the labels of all mixed keys: the first whose condition is TRUE, else the spare one. Nobody
+ * learns anything: the circuit follows from the plan.
+ *
+ * SECURITY. Conditions of honest owners exclude each other. That the first one wins is computed all
+ * the same, so that no owner's bits put another's user into two groups by one row.
+ * Cost per combination: the conditions, and one AND for each beyond the first.
  */
 export async function rowLabels(mesh: Mesh, inputs: JoinedInputs): Promise<RowLabels> {
-  const { sharing } = mesh;
+  const { sharing: s } = mesh;
   const rows = combinedRows(inputs.shape);
   const keys: Word[] = [];
   for (const { labels } of mixedKeys(inputs.plan)) {
+    let rest: Wire | null = null;
     const told: (Wire | null)[] = [];
     for (const label of labels) {
-      told.push(label === null ? null : await evaluate(mesh, inputs, label));
+      if (label === null) {
+        told.push(null);
+        continue;
+      }
+      const when = await evaluate(mesh, inputs, label);
+      const own: Wire = rest === null ? when : (await s.and([rest], [when], rows))[0]!;
+      rest = rest === null ? notWire(s, own) : xorWire(rest, own);
+      told.push(own);
     }
-    const any = told.reduce<Wire>(
-      (sum, wire) => xorWire(sum, wire ?? zeroWire(rows)),
-      zeroWire(rows),
-    );
-    keys.push(told.map((wire) => wire ?? notWire(sharing, any)));
+    const spare = rest ?? notWire(s, zeroWire(rows));
+    keys.push(told.map((wire) => wire ?? spare));
   }
   return keys;
 }
 
 /**
  * Splits bits per (combination, bin) by label, the last key's fastest. The last label of a key takes what
- * the others leave of a bit. Cost: per bit one AND for every label but the last of each key.
+ * the others leave of a bit, for one is set. Cost: per bit one AND for every label but the last of each key.
  */
 export async function splitByLabels(
   s: Sharing,
@@ -62,8 +71,8 @@ export async function splitByLabels(
 }
 
 /**
- * For pairs of combinations one bit per bin: whether both rows have the same labels; meant where both
- * qualify. Cost: per pair ⌈log2 L⌉ ANDs less one for keys of L labels, added up; numbering is local.
+ * For pairs of combinations one bit per bin: whether both rows have the same labels. Cost: per pair
+ * ⌈log2 L⌉ ANDs for a key of L labels, added up, less one; numbering is local.
  */
 export async function sameLabels(
   s: Sharing,
