@@ -16,6 +16,9 @@ const SQL = `SELECT campaign_id, COUNT(DISTINCT hashed_email) AS u, SUM(total_sp
 const MANY = `SELECT category, campaign_id, online, COUNT(*) AS n FROM joined_data
   GROUP BY category, campaign_id, online`;
 
+const MIXED = `SELECT CASE WHEN exposure_date < purchase_date THEN 'after' WHEN clicked = online THEN 'same' END
+  AS k, campaign_id, COUNT(*) AS n FROM joined_data GROUP BY k, campaign_id`;
+
 /** Fixed tables: users 0 to 19 of every party. */
 function tables(plan: Plan): LocalTable[] {
   const users = 20;
@@ -65,6 +68,7 @@ it('is what was last agreed', async () => {
     [2, 'kkrt', 2, MANY, 0],
     [3, 'kkrt', 4, SQL, 0],
     [2, 'kkrt', 4, SQL, 40],
+    [2, 'kkrt', 4, MIXED, 0],
   ] as const) {
     const join = { oprf, ot_field_bits: k, shard_users: 64 } as const;
     const open = roomPolicy({ ...OPEN_RULES, join }, 1, parties);
@@ -76,7 +80,7 @@ it('is what was last agreed', async () => {
     const room = await engineRoom({ parties, k, rngs, links, sessionId });
     await room.run(plan, tables(plan));
     for (const { i, j, link } of links.links) {
-      const name = `${parties} parties, ${oprf}, k=${k}${campaigns > 0 ? ', sorted' : ''}`;
+      const name = `${parties} parties, ${oprf}, k=${k}${campaigns > 0 ? ', sorted' : sql === MIXED ? ', mixed key' : ''}`;
       lines.push(...digests(`${name}, ${i}-${j}:`, link.frames));
     }
   }

@@ -94,6 +94,16 @@ const CASES: readonly (readonly [
     `SELECT category, COUNT(*) AS n, COUNT(x.clicked) AS c, SUM(seconds) AS s FROM purchases p
      LEFT JOIN exposures x ON p.email = x.email GROUP BY category`,
   ],
+  // A key that no party knows.
+  [
+    2,
+    'kkrt',
+    1,
+    1,
+    3,
+    `SELECT CASE WHEN exposure_date < purchase_date THEN category WHEN clicked = online THEN 'same' END AS k,
+       COUNT(*) AS n, SUM(seconds) AS s FROM joined_data GROUP BY k`,
+  ],
 ];
 
 describe.each(CASES)(

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Answer } from '../../src/client/index.ts';
-import { decodeAnswer, releaseOf, shareBytes } from '../../src/client/index.ts';
+import { decodeAnswer, releaseOf, shareBytes, verifyBundle } from '../../src/client/index.ts';
 import { calibrate } from '../../src/dp/index.ts';
 import {
   epsilonNeeded,
@@ -118,6 +118,32 @@ describe('against a room that runs', () => {
       leftAfter: { epsilon: '159/2' },
       affordable: true,
     });
+  }, 60_000);
+
+  it('states them for groups of a key that no party knows, and the receipt verifies', async () => {
+    const { policy, client } = room;
+    const sql = `SELECT CASE WHEN exposure_date < purchase_date THEN 'after' ELSE 'before' END AS k,
+        COUNT(DISTINCT hashed_email) AS people, SUM(total_spent) AS spent FROM joined_data GROUP BY k`;
+    const options = { epsilon: null, withoutCost: true };
+    const explained = await explainQuery(policy, client.policyDigest, sql, options);
+    const answer = await client.answer(sql);
+    expect(explained.planDigest).toBe(answer.planDigest);
+    expect(answer.rows.map(({ suppressed }) => suppressed).sort()).toEqual([false, true]);
+    const after = answer.rows.find((row) => !row.suppressed)!;
+    expect(after.cells[0]!.value).toBe('after');
+    // Noise of scale 1/10.
+    expect(Math.abs(Number(after.cells[1]!.value) - 60)).toBeLessThan(10);
+    after.cells.slice(1).forEach((cell, c) => {
+      expect(cell.interval?.half_width).toBe(explained.columns[c + 1]!.halfWidth);
+    });
+    expect(verifyBundle(answer.bundle)).toMatchObject({ error: null, queryId: answer.queryId });
+    const text = formatExplanation(explained);
+    expect(text).toContain('2 groups: a key over several parties (2 values)');
+    const when = 'exposures.exposure_date < purchases.purchase_date';
+    expect(text).toMatch(/─ before else\n/);
+    expect(text).toMatch(
+      new RegExp(`─ after where .*(${when}|purchase_date > .*exposure_date); on shares`),
+    );
   }, 60_000);
 });
 
