@@ -78,6 +78,20 @@ describe('conditions', () => {
   });
 });
 
+it('tries the declared values of a column in the units of the comparison', () => {
+  const [first, ...rest] = room.policy.parties;
+  const { purchases } = first!.tables;
+  const items = { type: 'integer', nullable: false, values: ['3', '1', '7'] } as const;
+  const columns = { ...purchases!.columns, items };
+  const tables = { ...first!.tables, purchases: { ...purchases!, columns } };
+  const policy = { ...room.policy, parties: [{ ...first!, tables }, ...rest] };
+  // items · seconds has one digit after the point, total_spent two.
+  const sql = 'SELECT COUNT(*) FROM joined_data WHERE items * seconds > total_spent';
+  const text = JSON.stringify(planIn(policy, sql).sides.flatMap(({ bits }) => bits));
+  const tried = [...text.matchAll(/"column":"items","scaleUp":10},"right":{"value":"(\d+)"}/g)];
+  expect(tried.map((found) => found[1]).sort()).toEqual(['10', '30', '70']);
+});
+
 describe('RIGHT JOIN', () => {
   it.each(RIGHT)('%s', (sql) => expectDuckDbs(sql, true));
   it('is the plan of its LEFT JOIN', () => {

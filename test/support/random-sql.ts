@@ -95,10 +95,12 @@ export const MIXED_KEYS = [
   'total_spent + seconds > 30 OR NOT online',
   "CASE WHEN category = campaign_id THEN DATE '2025-10-01' WHEN items > 2 OR clicked THEN DATE '2025-11-01' END",
   'NULLIF(category, campaign_id)',
+  'CASE WHEN clicked THEN LEAST(GREATEST(items, 0), 2) ELSE 0.5 END',
 ];
 export const THIRD_MIXED_KEYS = [
   'COALESCE(tier, category)',
   'points > items',
+  'LEAST(GREATEST(items, 0), 2) * LEAST(GREATEST(points, 1), 3)',
   'CASE WHEN member_since < exposure_date THEN clicked ELSE online END',
 ];
 export const THIRD_KEYS = ['tier', "COALESCE(tier, 'gold') = 'gold'"];
