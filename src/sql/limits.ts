@@ -51,7 +51,8 @@ export const HARD_RANGE = 10n ** 12n;
 /**
  * AGREEMENT. Combinations of slots, one per side, among which joined rows are bounded on shares: the
  * circuit takes about as many ANDs per combination as a comparison of two dates does (bench of the
- * engine). Above it the bound is split between the sides' rows.
+ * engine; under keys that settle the group by all slots, up to twenty times as many). Above it the
+ * bound is split between the sides' rows.
  */
 export const BOUNDED_COMBINATIONS_MAX = 64;
 /** AGREEMENT. The same, times the quantities per group: what bounding on joined rows may widen. */

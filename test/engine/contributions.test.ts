@@ -385,4 +385,22 @@ describe('cost', () => {
       ]
     `);
   });
+
+  it('grows with the square of the combinations under a key that no party knows, and is pinned', async () => {
+    const sql = `SELECT exposure_date < purchase_date AS k, COUNT(*) AS n FROM joined_data GROUP BY k`;
+    const costs = [];
+    for (const rows of [2, 4, 8]) {
+      const plan = bare(planOf(boundedRoom(2, 1, 3, rows), sql));
+      expect(plan.contributions).toEqual({ rule: 'joined', partitions: 1, rowsPerPartition: 3 });
+      const [all, free] = [await triples(plan), await triples({ ...plan, contributions: null })];
+      costs.push((all - free) / free);
+    }
+    expect(costs.map((share) => share.toFixed(2))).toMatchInlineSnapshot(`
+      [
+        "0.56",
+        "2.76",
+        "11.03",
+      ]
+    `);
+  });
 });
