@@ -1,6 +1,6 @@
 import { deferred, type Deferred } from '../core/deferred.ts';
 import { asParleyError, ParleyError } from '../core/errors.ts';
-import type { Policy, PolicyPacket } from '../policy/types.ts';
+import type { PolicyPacket } from '../policy/types.ts';
 import {
   parseRecord,
   signedAuthorisationSchema,
@@ -12,7 +12,7 @@ import {
   type SignedSubmission,
   type TeeAuthorisation,
 } from '../records/index.ts';
-import { planQuery, type PlanSide } from '../sql/index.ts';
+import type { PlanSide } from '../sql/index.ts';
 import type { Report } from '../transport/index.ts';
 import type { PartyHub } from './hub.ts';
 import { InputSink } from './input-sink.ts';
@@ -70,7 +70,6 @@ interface Consent {
 
 interface Run {
   readonly calls: EnclaveCalls;
-  readonly sides: readonly PlanSide[];
   readonly consents: Map<string, Consent>;
   /** Settles when every party has consented, or when the query ends. */
   readonly allConsented: Deferred<null>;
@@ -105,7 +104,7 @@ export class EnclaveDesk {
         calls.close();
         return false;
       }
-      this.#runs.set(query.id, this.#newRun(query, calls));
+      this.#runs.set(query.id, newRun(calls));
       return true;
     } catch (error) {
       if (!TERMINAL.has(query.state)) this.#o.fail(query, asParleyError(error).toJSON());
@@ -162,14 +161,6 @@ export class EnclaveDesk {
     run.calls.close();
   }
 
-  #newRun(query: Query, calls: EnclaveCalls): Run {
-    const { packet, policyDigest } = this.#o;
-    const policy: Policy = packet.policy;
-    const { sql, epsilon } = query.submission.document;
-    const { sides } = planQuery(policy, policyDigest, sql, { epsilon });
-    return { calls, sides, consents: new Map(), allConsented: deferred(), sink: null };
-  }
-
   async #drive(query: Query, run: Run, gos: readonly SignedGo[]): Promise<void> {
     const { packet, policyDigest, hub, changed } = this.#o;
     const { calls } = run;
@@ -199,7 +190,7 @@ export class EnclaveDesk {
   async #feed(query: Query, run: Run): Promise<void> {
     const { hub, host } = this.#o;
     const { calls } = run;
-    for (const side of run.sides) {
+    for (const side of query.sides) {
       const { party } = side;
       const bytes = host!.inputBytes(side);
       const sink = new InputSink(party, bytes);
@@ -212,6 +203,10 @@ export class EnclaveDesk {
     // From here on the run needs no party.
     query.inputsIn = true;
   }
+}
+
+function newRun(calls: EnclaveCalls): Run {
+  return { calls, consents: new Map(), allConsented: deferred(), sink: null };
 }
 
 function noHost(): ParleyError {

@@ -212,6 +212,7 @@ export class QueryBook {
     let digest: string;
     try {
       const plan = planQuery(policy, policyDigest, sql, { epsilon });
+      query.sides = plan.sides;
       query.parties = plan.sides.map((side) => side.party);
       digest = planDigest(plan);
       query.planDigest = digest;

@@ -12,6 +12,7 @@ import type {
   SignedSubmission,
   Submission,
 } from '../records/index.ts';
+import type { PlanSide } from '../sql/index.ts';
 import type { Order } from '../transport/index.ts';
 import { STAGES_MAX } from './limits.ts';
 import type { Offer, ReplayState } from './replay.ts';
@@ -32,6 +33,7 @@ export interface Query {
   readonly submissionDigest: string;
   /** Pivot first; empty until planned. */
   parties: readonly string[];
+  sides: readonly PlanSide[];
   planDigest: string | null;
   session: string | null;
   state: QueryState;
@@ -99,6 +101,7 @@ export function newQuery(submission: SignedSubmission, digest: string): Query {
     submission,
     submissionDigest: digest,
     parties: [],
+    sides: [],
     planDigest: null,
     session: null,
     state: 'submitted',
