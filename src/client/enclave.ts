@@ -10,11 +10,13 @@ import {
 } from '../records/index.ts';
 import { openTeeAnswer } from '../tee-adapter/host/index.ts';
 import type { Answer } from './answer.ts';
-import { budgetLeft, rhoOfPlan } from './budget.ts';
+import { budgetLeft } from './budget.ts';
 import { decodeAnswer } from './decode.ts';
+import { spentOn } from './open.ts';
 import { answerDocumentOf, type TeeBundle } from './receipt/bundle.ts';
 import type { Derived } from './receipt/derive.ts';
-import { attestationOf, expectAllCharged, labelled, openedOf } from './receipt/enclave.ts';
+import { attestationOf, labelled, openedOf, verifyEnclaveRun } from './receipt/enclave.ts';
+import { realign } from './receipt/replay.ts';
 
 /** What a question runs on when it does not say. @throws ParleyError BACKEND_NOT_ALLOWED. */
 export function backendOf(policy: Policy, asked: Backend | undefined): Backend {
@@ -31,7 +33,8 @@ interface Analyst {
 
 /**
  * Checks an answered record of a run in an enclave against what the analyst asked, opens it, and
- * keeps what proves it: goes, every party's authorisation, evidence, keys, envelope, noise, answer.
+ * keeps what proves it: goes, every party's authorisation, evidence, keys, envelope, noise, answer;
+ * of an earlier run when the parties give its answer again.
  *
  * @throws ParleyError RESULT_INVALID, PLAN_MISMATCH, GO_INVALID, RECEIPT_INVALID, or the code of the
  *   evidence's rejection.
@@ -53,24 +56,20 @@ export async function enclaveAnswerOf(
   }
   const { greeting, authorisations } = enclave;
   const { envelope, sealed } = outcome;
-  const appraisedAt = Date.now();
-  const records = { gos, greeting, authorisations, envelope };
-  const { policy } = expected;
-  const key = keys.sealing.privateKey;
-  const now = { nowMs: appraisedAt };
-  const run = await openTeeAnswer(records, sealed, submission.document, policy, key, now);
-  expectAllCharged(authorisations, expected);
-  const { salt, answer: share } = run;
-  const { open, cells } = openedOf(share, expected.plan);
+  const openedAt = Date.now();
+  const replay = record.replay ?? null;
+  const records = { submission, replay, gos, greeting, authorisations, envelope };
+  const { run, asRun } = verifyEnclaveRun(records, expected, openedAt);
+  const { salt, answer: share } = await openTeeAnswer(run, sealed, keys.sealing.privateKey);
   const { plan } = expected;
+  const { open, cells } = realign(openedOf(share, asRun.plan), asRun.plan, plan);
   const table = labelled(run, decodeAnswer(plan, open, cells, expected.widths));
   const bundle: TeeBundle = {
     version: 1,
     backend: 'tee',
     packet,
-    submission,
     ...records,
-    appraised_at: new Date(appraisedAt).toISOString(),
+    appraised_at: new Date(openedAt).toISOString(),
     opening: { salt: toHex(salt), share: toBase64Url(share) },
     answer: answerDocumentOf(table),
   };
@@ -81,13 +80,11 @@ export async function enclaveAnswerOf(
     plan,
     planDigest: expected.planDigest,
     session: run.session,
-    epsilonSpent: plan.privacy.differential?.epsilon ?? null,
-    deltaSpent: plan.privacy.differential?.delta ?? null,
-    rhoSpent: rhoOfPlan(policy, plan),
-    budgetLeft: budgetLeft(policy, plan, authorisations),
+    ...spentOn(packet.policy, plan, replay !== null),
+    budgetLeft: replay === null ? budgetLeft(packet.policy, plan, authorisations) : null,
     backend: 'tee',
     receipts: [],
-    replayOf: null,
+    replayOf: replay === null ? null : asRun.queryId,
     attestation: attestationOf(run),
     bundle,
   };

@@ -1,7 +1,8 @@
 import { wipe } from '../core/bytes.ts';
 import type { Redacted } from '../core/redacted.ts';
-import type { PolicyPacket } from '../policy/types.ts';
+import type { Policy, PolicyPacket } from '../policy/types.ts';
 import type { QueryRecord, SignedSubmission } from '../records/index.ts';
+import type { Plan } from '../sql/index.ts';
 import type { Answer } from './answer.ts';
 import { budgetLeft, rhoOfPlan } from './budget.ts';
 import { decodeAnswer } from './decode.ts';
@@ -46,9 +47,6 @@ export async function openRecord(
   };
   wipe(...openings.map(({ opening }) => opening));
   const again = record.replay !== undefined;
-  const rho = rhoOfPlan(expected.policy, plan);
-  const { differential } = plan.privacy;
-  const spent = again && differential !== null ? { epsilon: '0', delta: '0' } : differential;
   return {
     ...table,
     queryId: expected.queryId,
@@ -56,14 +54,28 @@ export async function openRecord(
     plan,
     planDigest: expected.planDigest,
     session: verified.session,
-    epsilonSpent: spent?.epsilon ?? null,
-    deltaSpent: spent?.delta ?? null,
-    rhoSpent: again && rho !== null ? '0' : rho,
+    ...spentOn(expected.policy, plan, again),
     // What an earlier receipt says of the budget is no longer so.
     budgetLeft: again ? null : budgetLeft(expected.policy, plan, verified.receipts),
     backend: 'mpc',
     receipts: verified.receipts,
     attestation: null,
     bundle,
+  };
+}
+
+/** What an answer has spent: nothing when it is an earlier one; null without differential privacy. */
+export function spentOn(
+  policy: Policy,
+  plan: Plan,
+  again: boolean,
+): Pick<Answer, 'epsilonSpent' | 'deltaSpent' | 'rhoSpent'> {
+  const { differential } = plan.privacy;
+  const rho = rhoOfPlan(policy, plan);
+  const spent = again && differential !== null ? { epsilon: '0', delta: '0' } : differential;
+  return {
+    epsilonSpent: spent?.epsilon ?? null,
+    deltaSpent: spent?.delta ?? null,
+    rhoSpent: again && rho !== null ? '0' : rho,
   };
 }

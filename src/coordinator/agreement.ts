@@ -13,6 +13,9 @@ import type { Order, Report } from '../transport/index.ts';
 import type { Query } from './query.ts';
 import { commonRun } from './replay.ts';
 
+/** What all parties are told once all have vetted the question. */
+export type Readied = Extract<Order, { type: 'reserve' | 'replay' }> | Refusal;
+
 /** A party cannot run the question anew, and not all can give one earlier answer again. */
 export interface Refusal {
   readonly type: 'refusal';
@@ -34,7 +37,7 @@ export function noteReady(
   query: Query,
   party: string,
   report: Extract<Report, { type: 'ready' }>,
-): Extract<Order, { type: 'reserve' | 'replay' }> | Refusal | null {
+): Readied | null {
   if (query.state !== 'agreeing' || query.ready.has(party)) {
     throw new ParleyError('FRAME_MALFORMED', 'a party was ready out of turn');
   }
@@ -47,9 +50,15 @@ export function noteReady(
   if (query.ready.size < query.parties.length) return null;
   const session = commonRun(query);
   if (session !== null) {
-    query.replay = { session, submission: null, gos: [], statements: new Map() };
+    query.replay = { session, submission: null, gos: [], statements: new Map(), enclave: null };
     return { type: 'replay', query_id: query.id, session };
   }
+  return anew(query);
+}
+
+/** No earlier answer will do: the question is run, or refused for the reason a party has. */
+export function anew(query: Query): Exclude<Readied, { type: 'replay' }> {
+  query.replay = null;
   for (const [name, { otherwise }] of query.offers) {
     if (otherwise !== null) return { type: 'refusal', error: { ...otherwise, party: name } };
   }

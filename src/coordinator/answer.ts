@@ -9,7 +9,7 @@ import {
   type QueryAnswer,
 } from '../records/index.ts';
 import type { Report } from '../transport/index.ts';
-import type { Query } from './query.ts';
+import { inEnclave, type Query } from './query.ts';
 
 /**
  * A party's answer to a query, of its own run or an earlier one that is given again; or `again`
@@ -31,7 +31,7 @@ export function checkAnswer(
   const asked = query.submission.document.purpose === undefined;
   const { replay } = query;
   const due = replay === null ? query.state === 'running' : replay.statements.has(party);
-  if (!asked || !due || known !== undefined) {
+  if (!asked || inEnclave(query) || !due || known !== undefined) {
     throw new ParleyError('RECEIPT_INVALID', 'a party sent an answer out of turn');
   }
   verifyReceipt(receipt, policy);

@@ -7,6 +7,7 @@ import {
   type EnclaveGreeting,
   type EnclaveOutcome,
   type QueryError,
+  type QueryRecord,
   type Signed,
   type SignedGo,
   type SignedSubmission,
@@ -14,10 +15,12 @@ import {
 } from '../records/index.ts';
 import type { PlanSide } from '../sql/index.ts';
 import type { Report } from '../transport/index.ts';
+import { anew, type Readied } from './agreement.ts';
 import type { PartyHub } from './hub.ts';
 import { InputSink } from './input-sink.ts';
 import type { Log } from './log.ts';
 import { TERMINAL, type Query } from './query.ts';
+import { keptRun } from './replay.ts';
 
 /** One enclave, for one run: the four calls. What it says is believed by nobody unverified. */
 export interface EnclaveCalls {
@@ -55,6 +58,8 @@ export interface EnclaveDeskOptions {
   /** Null in a room whose operator has no enclaves. */
   readonly host: EnclaveHost | null;
   readonly hub: Pick<PartyHub, 'send' | 'openInputs' | 'feed'>;
+  /** The record of a query. @throws ParleyError QUERY_UNKNOWN, STORAGE_FAILED. */
+  readonly read: (queryId: string) => Promise<QueryRecord>;
   readonly log: Log;
   readonly fail: (query: Query, error: QueryError) => void;
   readonly answered: (query: Query) => void;
@@ -76,11 +81,6 @@ interface Run {
   sink: InputSink | null;
 }
 
-/** True for a query that asks for an enclave. */
-export function inEnclave(query: Query): boolean {
-  return query.submission.document.backend === 'tee';
-}
-
 /**
  * Runs in enclaves, one fresh enclave each: it carries the four calls, hands evidence to the parties
  * and their sealed inputs to the enclave. It could carry them badly; then a party, the enclave or the
@@ -94,8 +94,34 @@ export class EnclaveDesk {
     this.#o = options;
   }
 
-  /** Starts a query's enclave, before any party is asked to pay. False when the query has ended. */
-  async open(query: Query): Promise<boolean> {
+  /**
+   * All have vetted the question: sees that the record with the earlier answer is here, else that
+   * there is an enclave, before any party is asked to pay. A record that is lost costs a run.
+   * @returns what the parties are told then; null when the query has ended.
+   */
+  async ready(query: Query, readied: Readied): Promise<Readied | null> {
+    const next = await this.#found(query, readied);
+    if (TERMINAL.has(query.state)) return null;
+    if (next.type !== 'reserve') return next;
+    return (await this.#open(query)) ? next : null;
+  }
+
+  async #found(query: Query, readied: Readied): Promise<Readied> {
+    if (readied.type !== 'replay' || query.replay === null) return readied;
+    const { read, log, packet } = this.#o;
+    const [first] = [...query.offers.values()];
+    const record = await read(first?.kept ?? '').catch((error: unknown) => {
+      log.warn({ query_id: query.id, code: asParleyError(error).code }, 'a kept answer is lost');
+      return null;
+    });
+    const enclave = keptRun(query, record, readied.session, packet.policy);
+    if (enclave === null) return anew(query);
+    query.replay.enclave = enclave;
+    return readied;
+  }
+
+  /** Starts a query's enclave. False when the query has ended. */
+  async #open(query: Query): Promise<boolean> {
     const { host } = this.#o;
     try {
       if (host === null) throw noHost();

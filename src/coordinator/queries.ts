@@ -10,10 +10,10 @@ import {
 } from '../records/index.ts';
 import { planDigest, planQuery } from '../sql/index.ts';
 import type { Order, Report } from '../transport/index.ts';
-import { noteGo, noteReady } from './agreement.ts';
+import { noteGo, noteReady, type Readied } from './agreement.ts';
 import { checkAnswer } from './answer.ts';
 import type { Audit, AuditEvent } from './audit.ts';
-import { EnclaveDesk, inEnclave, type EnclaveHost } from './enclave.ts';
+import { EnclaveDesk, type EnclaveHost } from './enclave.ts';
 import type { PartyHub } from './hub.ts';
 import { PROGRESS_INTERVAL_MS, type CoordinatorLimits } from './limits.ts';
 import { StartLine } from './line.ts';
@@ -23,6 +23,7 @@ import {
   away,
   changed,
   endOrder,
+  inEnclave,
   isDone,
   isEcho,
   lostIn,
@@ -82,7 +83,8 @@ export class QueryBook {
       if (!TERMINAL.has(query.state)) this.#end(query, 'answered', null);
     };
     const ends = { fail, changed, answered };
-    this.#enclaves = new EnclaveDesk({ packet, policyDigest, host, hub, log, ...ends });
+    const read = (id: string): Promise<QueryRecord> => this.read(id);
+    this.#enclaves = new EnclaveDesk({ packet, policyDigest, host, hub, log, read, ...ends });
     this.#line = new StartLine({ limits, fail, start: (query) => this.#start(query) });
   }
 
@@ -270,7 +272,7 @@ export class QueryBook {
         this.#answer(query, party, report);
         break;
       case 'replayed':
-        noteReplayed(query, party, report, this.#o.policy);
+        if (noteReplayed(query, party, report, this.#o.policy)) this.#end(query, 'answered', null);
         break;
       case 'authorise':
         this.#enclaves.authorised(query, party, report);
@@ -292,17 +294,15 @@ export class QueryBook {
   }
 
   #ready(query: Query, party: string, report: Extract<Report, { type: 'ready' }>): void {
-    const order = noteReady(query, party, report);
-    if (order === null) return;
-    if (order.type === 'refusal') this.#end(query, 'refused', order.error);
-    // Before anybody pays, there is an enclave.
-    else if (order.type === 'reserve' && inEnclave(query))
-      void this.#enclaves.open(query).then((open) => open && this.#tell(query, order));
-    else this.#tell(query, order);
+    const readied = noteReady(query, party, report);
+    if (readied === null) return;
+    if (!inEnclave(query)) this.#tell(query, readied);
+    else void this.#enclaves.ready(query, readied).then((told) => told && this.#tell(query, told));
   }
 
-  #tell(query: Query, order: Order): void {
-    for (const name of query.parties) this.#o.hub.send(name, order);
+  #tell(query: Query, order: Order | Exclude<Readied, Order>): void {
+    if (order.type === 'refusal') this.#end(query, 'refused', order.error);
+    else for (const name of query.parties) this.#o.hub.send(name, order);
   }
 
   #go(query: Query, party: string, report: Extract<Report, { type: 'go' }>): void {

@@ -89,8 +89,8 @@ export function recordOf(query: Query): QueryRecord {
 }
 
 /** What proves an earlier answer, once every party has given it. */
-function evidenceOf({ replay, answers, parties }: Query): Pick<QueryRecord, 'replay'> {
-  if (replay?.submission == null || answers.size < parties.length) return {};
+function evidenceOf({ replay, state }: Query): Pick<QueryRecord, 'replay'> {
+  if (replay?.submission == null || state !== 'answered') return {};
   const { submission, statements } = replay;
   return { replay: { submission, statements: [...statements.values()] } };
 }
@@ -134,9 +134,16 @@ export function askedIn(
   return { analyst, sql, epsilon, backend, ...(purpose === undefined ? {} : { purpose }) };
 }
 
+/** True for a query that asks for an enclave. */
+export function inEnclave(query: Query): boolean {
+  return query.submission.document.backend === 'tee';
+}
+
 /** True for a party that is done with the query, so that it may leave. */
 export function isDone(query: Query, party: string): boolean {
-  return query.answers.has(party) || query.prepared.has(party) || query.inputsIn;
+  const { answers, prepared, inputsIn, replay } = query;
+  if (inEnclave(query) && replay?.statements.has(party) === true) return true;
+  return answers.has(party) || prepared.has(party) || inputsIn;
 }
 
 /** What a party says that lost its peer, or was stopped because of it. */

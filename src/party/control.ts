@@ -76,13 +76,21 @@ export interface HeldRun {
   readonly answered: boolean;
 }
 
+/** The run whose answer a party can give again, and why it would not run the question anew. */
+export interface OfferReport {
+  readonly session: string;
+  readonly otherwise: ErrorDocument | null;
+  /** Of a run in an enclave: the query whose record the coordinator keeps. */
+  readonly kept?: string;
+}
+
 /** A batch of stock is on this party's disk, and on every other's. */
 export interface PreparedReport {
   readonly type: 'prepared';
   readonly query_id: string;
 }
 
-/** An earlier answer is given again; the answer itself follows as after a run. */
+/** An earlier answer is given again; a share follows as after a run, an enclave's answer is kept. */
 export interface ReplayedReport {
   readonly type: 'replayed';
   readonly query_id: string;
@@ -102,8 +110,7 @@ export type ToCoordinator =
   | {
       readonly type: 'ready';
       readonly query_id: string;
-      /** The run whose answer this party can give again, and why it would not run anew. */
-      readonly replay?: { readonly session: string; readonly otherwise: ErrorDocument | null };
+      readonly replay?: OfferReport;
       /** What this party says of its ledger; of no interest when it only prepares. */
       readonly ledger?: SignedStatement;
     }

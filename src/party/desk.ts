@@ -8,7 +8,7 @@ import { EnclaveSession } from './enclave-run.ts';
 import type { PartyContext } from './node.ts';
 import { expectPermit, usePermit } from './permit.ts';
 import { PrepareSession } from './prepare.ts';
-import { findAnswer, replayAnswer, type ReplayOffer } from './replay.ts';
+import { findAnswer, offerReport, replayAnswer, type ReplayOffer } from './replay.ts';
 import type { Restored } from './resume.ts';
 import { QuerySession } from './session.ts';
 import { vetSubmission } from './vet.ts';
@@ -222,11 +222,7 @@ export class Desk {
       const kind = kindOf(query.submission);
       const entry = this.#enter(queryId, new kind(this.#context, query), AGREE_TIMEOUT_MS);
       entry.offer = given === null ? null : { given, otherwise: refusal?.toJSON() ?? null };
-      const { offer } = entry;
-      const replay =
-        offer === null
-          ? {}
-          : { replay: { session: offer.given.session, otherwise: offer.otherwise } };
+      const replay = entry.offer === null ? {} : { replay: offerReport(entry.offer) };
       this.#send({ type: 'ready', query_id: queryId, ...replay, ...talkOf(entry.session) });
     } catch (error) {
       this.#report('refuse', queryId, error);
@@ -239,10 +235,11 @@ export class Desk {
     if (entry?.session.state !== 'vetted' || entry.offer === null) return;
     try {
       const { query } = entry.session;
+      const { given } = entry.offer;
       const replayed = replayAnswer(this.#context, query, entry.offer, session);
       this.#context.log.info({ query_id: queryId }, 'an earlier answer is given again');
       this.#send(replayed);
-      this.#send({ type: 'answer', query_id: queryId, ...entry.offer.given.answer });
+      if ('answer' in given) this.#send({ type: 'answer', query_id: queryId, ...given.answer });
       this.#forget(queryId);
     } catch (error) {
       this.#fail(queryId, error);

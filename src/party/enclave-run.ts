@@ -23,6 +23,7 @@ import type { CommittedReport } from './control.ts';
 import { LedgerTalk } from './heads.ts';
 import { runLocalStage } from './local/index.ts';
 import type { PartyContext } from './node.ts';
+import { keepAnswer } from './replay.ts';
 import { SOFTWARE } from './release.ts';
 import { movedBuffers } from './run/moved.ts';
 import type { VettedQuery } from './vet.ts';
@@ -30,10 +31,11 @@ import type { VettedQuery } from './vet.ts';
 /** LOCAL. Least part of an input between two progress reports. */
 const PROGRESS_STEP = 0.05;
 
-/** Which enclave this party consented to. */
+/** Which enclave this party consented to, and when it appraised the evidence. */
 interface Accepted {
   readonly greeting: EnclaveGreeting;
   readonly gos: readonly SignedGo[];
+  readonly atMs: number;
 }
 
 type EnclaveState = 'vetted' | 'reserved' | 'running' | 'consented' | 'answered' | 'over';
@@ -65,6 +67,7 @@ export class EnclaveSession {
   #session = '';
   #greeted = false;
   #accepted: Accepted | null = null;
+  #kept: Promise<void> = Promise.resolve();
 
   constructor(context: PartyContext, query: VettedQuery) {
     this.#context = context;
@@ -109,6 +112,7 @@ export class EnclaveSession {
     await this.#fed.promise;
     await this.#stream(sealed.ciphertext);
     await this.#committed.promise;
+    await this.#kept;
     return { type: 'committed' };
   }
 
@@ -132,20 +136,21 @@ export class EnclaveSession {
   }
 
   /**
-   * What the enclave signed: checked against the own plan and session, then committed durably.
+   * What the enclave signed: checked against the own plan and session, committed durably, and kept
+   * for identical questions to come.
    * @throws ParleyError RECEIPT_INVALID, FRAME_MALFORMED before the consent, STORAGE_FAILED.
    */
   commit(envelope: Signed<TeeEnvelope>): void {
     const accepted = this.#accepted;
     if (this.#state !== 'consented' || accepted === null) throw outOfOrder();
     const { plan, submission } = this.query;
-    const { share_digest } = expectEnvelope(envelope, {
-      plan,
-      session: this.#session,
-      ...accepted,
-    });
+    const { greeting, gos, atMs } = accepted;
+    const session = this.#session;
+    const { share_digest } = expectEnvelope(envelope, { plan, gos, session, greeting });
     this.#context.ledger.commit(submission.query_id, share_digest);
     this.#state = 'answered';
+    const enclave = { envelope, appraised_at: new Date(atMs).toISOString() };
+    this.#kept = keepAnswer(this.#context, this.query, { session, gos, enclave });
     this.#committed.resolve(null);
   }
 
@@ -205,8 +210,8 @@ export class EnclaveSession {
   #consent({ enc }: Sealed, consent: Consent): void {
     this.#step('running', 'consented');
     const { keys, relay } = this.#context;
-    const { hello: greeting, gos } = consent;
-    this.#accepted = { greeting, gos };
+    const { hello: greeting, gos, nowMs: atMs } = consent;
+    this.#accepted = { greeting, gos, atMs };
     const statement = { spent: spentOf(this.#context, this.query), software: SOFTWARE };
     const authorisation = authorise(consent, statement, keys.identity.privateKey);
     const { query_id } = this.query.submission;

@@ -1,10 +1,17 @@
 import { asParleyError, expect, ParleyError, type ErrorDocument } from '../core/errors.ts';
 import { digestOf } from '../policy/index.ts';
 import type { Replay } from '../records/index.ts';
-import { datasetsOfGos, queryKeyOf, signReplay } from '../records/index.ts';
+import {
+  backendMark,
+  datasetsOfGos,
+  queryKeyOf,
+  signReplay,
+  submissionDigest,
+} from '../records/index.ts';
 import { coreDigest, tablesOfSides } from '../sql/index.ts';
-import type { GivenAnswer } from './answers/index.ts';
-import type { ReplayedReport } from './control.ts';
+import type { GivenAnswer, GivenByEnclave, GivenShare } from './answers/index.ts';
+import { shareDigestOf } from './answers/index.ts';
+import type { OfferReport, ReplayedReport } from './control.ts';
 import { datasetsOfSide } from './dataset.ts';
 import type { PartyContext } from './node.ts';
 import type { VettedQuery } from './vet.ts';
@@ -14,6 +21,14 @@ export interface ReplayOffer {
   readonly given: GivenAnswer;
   /** Why the question cannot be run; null when it can. */
   readonly otherwise: ErrorDocument | null;
+}
+
+/** An offer as the coordinator is told it. */
+export function offerReport({ given, otherwise }: ReplayOffer): OfferReport {
+  const { session, submission } = given;
+  // Of an enclave's answer the coordinator has the bytes.
+  const kept = 'enclave' in given ? { kept: submission.document.query_id } : {};
+  return { session, otherwise, ...kept };
 }
 
 function sealingKeyOf({ policy }: PartyContext, { submission }: VettedQuery): string {
@@ -33,6 +48,7 @@ export function lookupOf(context: PartyContext, query: VettedQuery): string {
     policy_digest: policyDigest,
     datasets: datasetsOfSide(query.plan.sides[query.side]!, dataset),
     sealing_key: sealingKeyOf(context, query),
+    ...backendMark(query.submission.backend),
   });
 }
 
@@ -43,7 +59,8 @@ export function lookupOf(context: PartyContext, query: VettedQuery): string {
 export async function keepAnswer(
   context: PartyContext,
   query: VettedQuery,
-  given: Pick<GivenAnswer, 'session' | 'gos' | 'answer'>,
+  given:
+    Omit<GivenShare, 'version' | 'submission'> | Omit<GivenByEnclave, 'version' | 'submission'>,
 ): Promise<void> {
   const { answers, log } = context;
   if (answers === null || !keepsAnswers(context)) return;
@@ -67,14 +84,13 @@ function keepsAnswers({ policy }: PartyContext): boolean {
 export function findAnswer(context: PartyContext, query: VettedQuery): GivenAnswer | null {
   const { answers, ledger } = context;
   if (answers === null || !keepsAnswers(context)) return null;
-  const { query_id, purpose, backend } = query.submission;
-  // An enclave's answer is nobody's to give again: its keys are gone, and no party holds a share.
-  if (purpose === 'prepare' || backend === 'tee') return null;
+  const { query_id, purpose } = query.submission;
+  if (purpose === 'prepare') return null;
   const own = answers.ofQuery(query_id);
   // An id that was charged and has no answer here has failed: it gets its error again, nothing else.
   if (own === null) return ledger.has(query_id) ? null : answers.find(lookupOf(context, query));
   // One id is one question: another one under it is a mistake or an attack, and gets nothing.
-  return own.answer.receipt.document.submission_digest === query.submissionDigest &&
+  return submissionDigest(own.submission.document) === query.submissionDigest &&
     sameData(context, query, own)
     ? own
     : null;
@@ -83,10 +99,10 @@ export function findAnswer(context: PartyContext, query: VettedQuery): GivenAnsw
 function sameData(
   { dataset, party }: PartyContext,
   query: VettedQuery,
-  { answer }: GivenAnswer,
+  { gos }: GivenAnswer,
 ): boolean {
   const now = datasetsOfSide(query.plan.sides[query.side]!, dataset);
-  const then = answer.receipt.document.datasets[party] ?? [];
+  const then = gos.find(({ document }) => document.party === party)?.document.datasets ?? [];
   return (
     now.length === then.length &&
     now.every(({ table, commitment }, i) => {
@@ -112,35 +128,38 @@ export function replayAnswer(
     throw new ParleyError('FRAME_MALFORMED', 'the coordinator named another run than was offered');
   }
   const { policy, policyDigest, party, keys } = context;
-  const { document: receipt } = given.answer.receipt;
+  const { backend, query_id } = query.submission;
+  const { submission } = given;
   const document: Replay = {
     version: 1,
-    backend: 'mpc',
+    backend,
     room: policy.room,
     policy_digest: policyDigest,
     party,
-    query_id: query.submission.query_id,
+    query_id,
     submission_digest: query.submissionDigest,
     plan_digest: query.planDigest,
     query_key: queryKeyOf({
+      backend,
       core: coreDigest(query.plan),
       policyDigest,
       datasets: datasetsOfGos(given.gos, tablesOfSides(query.plan)),
       sealingKey: sealingKeyOf(context, query),
     }),
     earlier: {
-      query_id: receipt.query_id,
-      submission_digest: receipt.submission_digest,
-      plan_digest: receipt.plan_digest,
+      query_id: submission.document.query_id,
+      submission_digest: submissionDigest(submission.document),
+      plan_digest: given.gos[0]!.document.plan_digest,
       session,
-      share_digest: receipt.share_digest,
+      share_digest: shareDigestOf(given),
+      ...('enclave' in given ? { appraised_at: given.enclave.appraised_at } : {}),
     },
   };
   return {
     type: 'replayed',
-    query_id: query.submission.query_id,
+    query_id,
     statement: signReplay(document, keys.identity.privateKey),
-    submission: given.submission,
+    submission,
     gos: [...given.gos],
   };
 }

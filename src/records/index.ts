@@ -78,6 +78,7 @@ export type { ExpectedGo } from './records.ts';
 export { queryRecordSchema } from './query-record.ts';
 export {
   errorDocumentSchema,
+  instant,
   parseRecord,
   QUERY_ID,
   replayEvidenceSchema,
@@ -89,7 +90,7 @@ export {
   signedReplaySchema,
   signedSubmissionSchema,
 } from './schemas.ts';
-export { queryKeyOf } from './replay.ts';
+export { backendMark, queryKeyOf } from './replay.ts';
 export type { QueryKeyParts } from './replay.ts';
 export { SUITE, suiteOf, TEE_SUITE } from './suite.ts';
 export { openShare, sealShare, shareDigest } from './seal.ts';

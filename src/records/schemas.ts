@@ -178,24 +178,33 @@ export const sealedShareSchema: z.ZodType<SealedShare> = z.strictObject({
   ciphertext: base64Url(OPENING_BYTES_MAX + 16).min(22),
 });
 
-export const replaySchema: z.ZodType<Replay> = z.strictObject({
-  version,
-  backend: z.literal('mpc'),
-  room: name,
-  policy_digest: digest,
-  party: name,
-  query_id: queryId,
-  submission_digest: digest,
-  plan_digest: digest,
-  query_key: digest,
-  earlier: z.strictObject({
+/** RFC 3339 in UTC, to the millisecond. */
+export const instant = z.iso.datetime({ precision: 3 });
+
+export const replaySchema: z.ZodType<Replay> = z
+  .strictObject({
+    version,
+    backend: z.enum(['mpc', 'tee']),
+    room: name,
+    policy_digest: digest,
+    party: name,
     query_id: queryId,
     submission_digest: digest,
     plan_digest: digest,
-    session: digest,
-    share_digest: digest,
-  }),
-});
+    query_key: digest,
+    earlier: z.strictObject({
+      query_id: queryId,
+      submission_digest: digest,
+      plan_digest: digest,
+      session: digest,
+      share_digest: digest,
+      appraised_at: instant.exactOptional(),
+    }),
+  })
+  .refine(({ backend, earlier }) => (backend === 'tee') === (earlier.appraised_at !== undefined), {
+    path: ['earlier', 'appraised_at'],
+    message: 'a time of appraisal belongs to runs in an enclave',
+  });
 
 export const signedReplaySchema: z.ZodType<SignedReplay> = signed(replaySchema);
 export const signedSubmissionSchema: z.ZodType<SignedSubmission> = signed(submissionSchema);

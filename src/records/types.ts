@@ -116,12 +116,14 @@ export interface Receipt {
 }
 
 /**
- * A party's word that a question is an earlier one again: it holds its own answer of that run, its
- * data and policy are the same, and nothing is drawn or charged. Signed by the party.
+ * A party's word that a question is an earlier one again: it was a party of that run and keeps its
+ * answer (its own share, or an enclave's envelope), its data and policy are the same, and nothing is
+ * drawn or charged. Signed by the party.
  */
 export interface Replay {
   readonly version: 1;
-  readonly backend: 'mpc';
+  /** Of both questions: an answer of one backend is none of the other. */
+  readonly backend: Backend;
   readonly room: string;
   readonly policy_digest: string;
   readonly party: string;
@@ -137,8 +139,13 @@ export interface Replay {
     readonly submission_digest: string;
     readonly plan_digest: string;
     readonly session: string;
-    /** Of this party's sealed share. */
+    /** Of this party's sealed share; of the enclave's sealed answer, the same at all parties. */
     readonly share_digest: string;
+    /**
+     * Exactly of runs in an enclave: when this party appraised its evidence and consented, by its
+     * own clock; RFC 3339 in UTC. Evidence ages, and an answer does not.
+     */
+    readonly appraised_at?: string;
   };
 }
 

@@ -60,12 +60,19 @@ const reserve = z.strictObject({
 /**
  * A party that has answered an identical question before says with `ready` which run that was, and
  * why it would refuse to run anew (null: it would not). When all parties name one run, `replay` goes
- * to all in place of `reserve`, and each sends `replayed` and the `answer` it gave then.
+ * to all in place of `reserve`, and each sends `replayed` and the `answer` it gave then. An answer of
+ * an enclave is in the coordinator's record of the query named `kept`; nobody sends it.
  */
 const ready = z.strictObject({
   type: z.literal('ready'),
   query_id: queryId,
-  replay: z.strictObject({ session: digest, otherwise: error.nullable() }).exactOptional(),
+  replay: z
+    .strictObject({
+      session: digest,
+      otherwise: error.nullable(),
+      kept: queryId.exactOptional(),
+    })
+    .exactOptional(),
   ledger: z.unknown().optional(),
 });
 const replay = z.strictObject({ type: z.literal('replay'), query_id: queryId, session: digest });

@@ -13,8 +13,17 @@ import {
 import { answerDocumentOf } from '../../src/client/receipt/bundle.ts';
 import { openedOf } from '../../src/client/receipt/enclave.ts';
 import { toBase64Url, toHex } from '../../src/core/bytes.ts';
-import { signAuthorisation, signEnvelope } from '../../src/records/index.ts';
-import { openTeeAnswer } from '../../src/tee-adapter/host/index.ts';
+import {
+  datasetsOfGos,
+  queryKeyOf,
+  signAuthorisation,
+  signEnvelope,
+  signReplay,
+  submissionDigest,
+  type Replay,
+} from '../../src/records/index.ts';
+import { coreDigest, planDigest, planQuery, tablesOfSides } from '../../src/sql/index.ts';
+import { openTeeAnswer, verifyTeeRun } from '../../src/tee-adapter/host/index.ts';
 import { SIMULATION_NOTICE } from '../../src/tee-adapter/simulated.ts';
 import {
   agree,
@@ -40,13 +49,13 @@ async function bundleOf(sql: string, rules = OPEN_RULES): Promise<TeeBundle> {
   const { authorisations } = given;
   const records = { gos, greeting, authorisations, envelope: reply.envelope };
   const query = submission.document;
-  const key = SEALING.privateKey;
-  const run = await openTeeAnswer(records, reply.sealed, query, policy, key, { nowMs: NOW });
+  const verified = verifyTeeRun(records, query, policy, { atMs: [NOW] });
+  const run = await openTeeAnswer(verified, reply.sealed, SEALING.privateKey);
   const { open, cells } = openedOf(run.answer, plan);
   const table = decodeAnswer(plan, open, cells, releaseOf(plan).widths);
   const answer = answerDocumentOf({ ...table, labels: [SIMULATION_NOTICE, ...table.labels] });
   return {
-    ...{ version: 1, backend: 'tee', packet, submission, ...records, answer },
+    ...{ version: 1, backend: 'tee', packet, submission, replay: null, ...records, answer },
     appraised_at: new Date(NOW).toISOString(),
     opening: { salt: toHex(run.salt), share: toBase64Url(run.answer) },
   };
@@ -193,5 +202,115 @@ describe('a tampered receipt of an enclave', () => {
         expect(errorIn(edited), `${list}.${i}.${field}`).not.toBeNull();
       }
     }
+  });
+});
+
+/** The genuine answer given again to the question of the second run, as every party says. */
+function givenAgain(
+  edit: (document: Replay) => Replay = (document) => document,
+  bundle = genuine,
+): TeeBundle {
+  const [asked, before] = [second.submission.document, bundle.submission.document];
+  const { policy } = bundle.packet;
+  const { policy_digest, room } = asked;
+  const plan = planQuery(policy, policy_digest, asked.sql, { epsilon: null });
+  const { session, share_digest, plan_digest } = bundle.envelope.document;
+  const statements = plan.sides.map(({ party }) => {
+    const document: Replay = {
+      ...{ version: 1, backend: 'tee', room, policy_digest, party, query_id: asked.query_id },
+      submission_digest: submissionDigest(asked),
+      plan_digest: planDigest(plan),
+      query_key: queryKeyOf({
+        backend: 'tee',
+        core: coreDigest(plan),
+        policyDigest: policy_digest,
+        datasets: datasetsOfGos(bundle.gos, tablesOfSides(plan)),
+        sealingKey: SEALING.publicKey,
+      }),
+      earlier: {
+        query_id: before.query_id,
+        submission_digest: submissionDigest(before),
+        ...{ plan_digest, session, share_digest },
+        appraised_at: new Date(NOW - (party === 'shopgood' ? 0 : 60_000)).toISOString(),
+      },
+    };
+    return signReplay(edit(document), IDENTITY[party]!.privateKey);
+  });
+  const { submission } = bundle;
+  return { ...bundle, submission: second.submission, replay: { submission, statements } };
+}
+
+/** With one field of what one party says of the earlier run changed, and signed by it. */
+const saying = (change: Partial<Replay['earlier']>): TeeBundle =>
+  givenAgain((document) =>
+    document.party === 'newsnow'
+      ? { ...document, earlier: { ...document.earlier, ...change } }
+      : document,
+  );
+
+describe('a receipt of an earlier answer of an enclave', () => {
+  it('is believed, as of every time the parties state, and says that it is an earlier one', () => {
+    const report = verifyBundle(parseBundle(formatBundle(givenAgain())));
+    expect(report.error).toBeNull();
+    expect(report.queryId).toBe(second.submission.document.query_id);
+    const { says } = report.checks.find(({ name }) => name === 'enclave')!;
+    expect(says).toContain(`answer of query ${genuine.submission.document.query_id} again`);
+    expect(says).toContain('2026-05-31T23:59:00.000Z, 2026-06-01T00:00:00.000Z');
+  });
+
+  it('is read from files that are older than it', () => {
+    const { replay, ...older } = genuine;
+    expect(replay).toBeNull();
+    expect(errorIn(older)).toBeNull();
+  });
+
+  const hash = 'ab'.repeat(32);
+  const rows: readonly [string, () => unknown, string, string?][] = [
+    ['of another question', () => givenAgain(undefined, other), 'PLAN_MISMATCH'],
+    ['on shares, they say', () => givenAgain((d) => ({ ...d, backend: 'mpc' })), 'RECEIPT_INVALID'],
+    [
+      'of another key',
+      () => givenAgain((d) => ({ ...d, query_key: hash })),
+      'RECEIPT_INVALID',
+      'query_key',
+    ],
+    ['of another run', () => saying({ session: hash }), 'RECEIPT_INVALID', 'earlier.session'],
+    [
+      'of another sealed answer',
+      () => saying({ share_digest: hash }),
+      'RECEIPT_INVALID',
+      'earlier.share_digest',
+    ],
+    [
+      'appraised in the future',
+      () => saying({ appraised_at: '2026-06-01T00:05:00.001Z' }),
+      'RECEIPT_INVALID',
+      'earlier.appraised_at',
+    ],
+    [
+      'appraised, one party says, after the last day of its reference values',
+      () => ({
+        ...saying({ appraised_at: '2100-01-02T00:00:00.000Z' }),
+        appraised_at: '2100-01-03T00:00:00.000Z',
+      }),
+      'REFERENCE_EXPIRED',
+    ],
+    ['with no time', () => saying({ appraised_at: 'yesterday' }), 'RECEIPT_INVALID'],
+    [
+      'with a statement another party signed',
+      () => {
+        const bundle = givenAgain();
+        const [one, two] = bundle.replay!.statements;
+        const forged = { ...one!, signature: two!.signature };
+        return { ...bundle, replay: { ...bundle.replay, statements: [forged, two] } };
+      },
+      'RECEIPT_INVALID',
+    ],
+    ['that names no earlier one', () => ({ ...givenAgain(), replay: null }), 'GO_INVALID'],
+  ];
+  it.each(rows)('is refused: %s', (_, make, code, path) => {
+    const error = errorIn(make());
+    expect(error).toMatchObject({ code });
+    if (path !== undefined) expect(error).toMatchObject({ detail: { path: `replay.${path}` } });
   });
 });

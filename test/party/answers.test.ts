@@ -13,10 +13,16 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Redacted } from '../../src/core/redacted.ts';
-import { AnswerBook, type AnswerLimits, type GivenAnswer } from '../../src/party/answers/index.ts';
+import {
+  AnswerBook,
+  shareDigestOf,
+  type AnswerLimits,
+  type GivenAnswer,
+  type GivenShare,
+} from '../../src/party/answers/index.ts';
 import { answeredRecord, QUERY_2 } from '../client/fixtures.ts';
 import { sampleRoom } from '../policy/samples.ts';
-import { signSubmission } from '../../src/records/index.ts';
+import { signEnvelope, signSubmission, type TeeEnvelope } from '../../src/records/index.ts';
 
 const log = pino({ level: 'silent' });
 const room = sampleRoom();
@@ -84,6 +90,42 @@ describe('an answer', () => {
       expect(reader.find(lookup(1))).toEqual(given[1]);
       expect(reader.ofQuery('query-0000000000')).toEqual(given[0]);
     }
+  });
+
+  it('of an enclave is its envelope and the time of appraisal, with nothing that opens', async () => {
+    const { answer, ...run } = given[0] as GivenShare;
+    const { document } = run.gos[0]!;
+    const { room, policy_digest, query_id, plan_digest, submission_digest } = document;
+    const hash = 'ab'.repeat(32);
+    const envelope: TeeEnvelope = {
+      ...{ version: 1, room, policy_digest, query_id, plan_digest, submission_digest },
+      ...{ session: run.session, evidence_digest: hash, noise: {}, ledgers: {} },
+      ...{ share_digest: hash, share_commitment: hash, simulated: true },
+    };
+    const signed = signEnvelope(envelope, owner.secret);
+    const kept: GivenAnswer = {
+      ...run,
+      enclave: { envelope: signed, appraised_at: '2026-06-01T00:00:00.000Z' },
+    };
+    const folder = newFolder();
+    await open(folder).keep(lookup(1), kept);
+    expect(open(folder).find(lookup(1))).toEqual(kept);
+    expect([kept, given[0]!].map(shareDigestOf)).toEqual([
+      hash,
+      answer.receipt.document.share_digest,
+    ]);
+  });
+
+  it('is there at once, before the disk has it, and gone when the disk does not take it', async () => {
+    const folder = newFolder();
+    const book = open(folder);
+    const work = book.keep(lookup(1), given[0]!);
+    expect(book.find(lookup(1))).toEqual(given[0]);
+    expect(book.ofQuery('query-0000000000')).toEqual(given[0]);
+    await work;
+    rmSync(folder, { recursive: true });
+    await expect(book.keep(lookup(2), given[1]!)).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+    expect(book.find(lookup(2))).toBeNull();
   });
 
   it('makes room for newer ones, oldest first, by number and by bytes', async () => {

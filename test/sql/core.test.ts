@@ -40,9 +40,10 @@ describe('privacy 10: the key', () => {
     expect(new Set(cores).size).toBe(3);
   });
 
-  it('is another one for another epsilon, k, policy, data or analyst', () => {
+  it('is another one for another epsilon, k, policy, data, analyst or backend', () => {
     const k = roomPolicy({ ...RULES, min_privacy_units_per_group: 2 });
     const parts: QueryKeyParts = {
+      backend: 'mpc',
       core,
       policyDigest: DIGEST,
       datasets: {
@@ -63,6 +64,7 @@ describe('privacy 10: the key', () => {
         },
       },
       { sealingKey: 'x25519:eve' },
+      { backend: 'tee' },
     ];
     const keys = others.map((change) => queryKeyOf({ ...parts, ...change }));
     expect(new Set(keys).size).toBe(others.length);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from '../../src/client/index.ts';
+import type { RulesPolicy } from '../../src/policy/types.ts';
 import { dice, randomRows } from '../support/random-room.ts';
 import { liveRoom, type LiveRoom } from '../support/live-room.ts';
 import { NEAR_MISSES, QUESTION, REWRITES } from '../support/rewrites.ts';
@@ -19,25 +20,27 @@ interface Result {
 /** Enough for one question and one near miss at 1/2 each, and no more. */
 const BUDGET = '1';
 
+/** Rules with noise, and a budget for two questions. */
+export const REPLAY_RULES: RulesPolicy = {
+  ...OPEN_RULES,
+  partition_selection: 'pre_threshold',
+  differential_privacy: {
+    noise_mechanism: 'discrete_laplace',
+    epsilon_budget: BUDGET,
+    max_epsilon_per_query: BUDGET,
+    default_epsilon_per_query: '0.5',
+    delta_budget: '1e-6',
+    delta_per_query: '5e-8',
+    max_partitions_contributed: 1,
+    max_contributions_per_partition: 4,
+    noise_threshold_bits: 64,
+  },
+  join: { oprf: 'kkrt', ot_field_bits: 4, shard_users: 65_536 },
+};
+
 /** A room with noise, in this process over real sockets, whose nodes keep their answers. */
 export function replayRoom(rules: object = {}): Promise<LiveRoom> {
-  const policy = roomPolicy({
-    ...OPEN_RULES,
-    partition_selection: 'pre_threshold',
-    differential_privacy: {
-      noise_mechanism: 'discrete_laplace',
-      epsilon_budget: BUDGET,
-      max_epsilon_per_query: BUDGET,
-      default_epsilon_per_query: '0.5',
-      delta_budget: '1e-6',
-      delta_per_query: '5e-8',
-      max_partitions_contributed: 1,
-      max_contributions_per_partition: 4,
-      noise_threshold_bits: 64,
-    },
-    join: { oprf: 'kkrt', ot_field_bits: 4, shard_users: 65_536 },
-    ...rules,
-  });
+  const policy = roomPolicy({ ...REPLAY_RULES, ...rules });
   return liveRoom(policy, randomRows(dice(10), 60, 2, true), undefined, true);
 }
 

@@ -24,7 +24,11 @@ import {
   sealInput,
 } from '../../src/tee-adapter/enclave/input.ts';
 import { drawLaplace } from '../../src/tee-adapter/enclave/noise.ts';
-import { enclaveConnection, openTeeAnswer } from '../../src/tee-adapter/host/index.ts';
+import {
+  enclaveConnection,
+  openTeeAnswer,
+  verifyTeeRun,
+} from '../../src/tee-adapter/host/index.ts';
 import { signAuthorisation, signEnvelope } from '../../src/records/index.ts';
 import { SIMULATION_NOTICE } from '../../src/tee-adapter/simulated.ts';
 import { laplacePValue } from '../sharing/noise-reference.ts';
@@ -467,9 +471,8 @@ interface Parts {
 async function opened({ gos, submission, policy, ...made }: Parts): Promise<Uint8Array> {
   const { authorisations, hello: greeting, reply } = made;
   const run = { gos, greeting, authorisations, envelope: reply.envelope };
-  const key = SEALING.privateKey;
-  const query = submission.document;
-  return (await openTeeAnswer(run, reply.sealed, query, policy, key, { nowMs: NOW })).answer;
+  const verified = verifyTeeRun(run, submission.document, policy, { atMs: [NOW] });
+  return (await openTeeAnswer(verified, reply.sealed, SEALING.privateKey)).answer;
 }
 
 type Made = Awaited<ReturnType<typeof madeOnce>>;

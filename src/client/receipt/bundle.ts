@@ -70,13 +70,18 @@ export interface TeeBundle {
   readonly packet: PolicyPacket;
   /** The question, as the analyst signed it. */
   readonly submission: SignedSubmission;
+  /** Null for a run of its own; else the rest is of the earlier run named here. */
+  readonly replay: ReplayEvidence | null;
   readonly gos: readonly SignedGo[];
   /** The enclave's keys and the evidence that binds them to the run. */
   readonly greeting: EnclaveGreeting;
   readonly authorisations: readonly Signed<TeeAuthorisation>[];
   /** Signed by the enclave; commits to the answer. */
   readonly envelope: Signed<TeeEnvelope>;
-  /** When the analyst appraised the evidence, by the analyst's clock; RFC 3339 in UTC. */
+  /**
+   * When the analyst opened the answer, by the analyst's clock; RFC 3339 in UTC. As of then the
+   * evidence is appraised; that of an earlier run as of when each party says it did.
+   */
   readonly appraised_at: string;
   /** Null when the holder keeps it: then nothing ties `answer` to the envelope. */
   readonly opening: Omit<OpeningDocument, 'party'> | null;
@@ -114,6 +119,8 @@ const bundleSchema = z.discriminatedUnion('backend', [
     ...common,
     backend: z.literal('tee'),
     submission: signedSubmissionSchema,
+    // Files from before answers of enclaves were given again have none.
+    replay: replayEvidenceSchema.nullable().default(null),
     gos: z.array(signedGoSchema).max(8),
     greeting: greetingSchema,
     authorisations: z.array(signedAuthorisationSchema).max(8),

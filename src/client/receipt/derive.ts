@@ -2,7 +2,12 @@ import { ParleyError } from '../../core/errors.ts';
 import { formatRational } from '../../core/rational.ts';
 import { priceOfPlan } from '../../dp/index.ts';
 import type { Policy } from '../../policy/types.ts';
-import { submissionDigest, type Receipt, type Submission } from '../../records/index.ts';
+import {
+  submissionDigest,
+  type Backend,
+  type Receipt,
+  type Submission,
+} from '../../records/index.ts';
 import {
   boundsRecord,
   planDigest,
@@ -17,6 +22,7 @@ export interface Expected {
   readonly policy: Policy;
   readonly policyDigest: string;
   readonly queryId: string;
+  readonly backend: Backend;
   readonly submissionDigest: string;
   readonly plan: Plan;
   readonly planDigest: string;
@@ -65,6 +71,7 @@ export function deriveExpected(
     policy,
     policyDigest,
     queryId: submission.query_id,
+    backend: submission.backend,
     submissionDigest: submissionDigest(submission),
     plan,
     planDigest: planDigest(plan),

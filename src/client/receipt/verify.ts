@@ -1,7 +1,6 @@
 import { asParleyError, ParleyError } from '../../core/errors.ts';
 import { verifyPacket } from '../../policy/index.ts';
 import { ENCLAVE_NAME, expectCommitted, verifySubmission } from '../../records/index.ts';
-import { verifyTeeRun } from '../../tee-adapter/host/index.ts';
 import type { AnswerTable } from '../answer.ts';
 import { decodeAnswer } from '../decode.ts';
 import {
@@ -14,7 +13,7 @@ import {
 } from './bundle.ts';
 import { deriveExpected, type Derived } from './derive.ts';
 import { firstDifference } from './difference.ts';
-import { attestationOf, expectAllCharged, labelled, openedOf } from './enclave.ts';
+import { attestationOf, labelled, openedOf, verifyEnclaveRun } from './enclave.ts';
 import { realign, verifyReplayed } from './replay.ts';
 import { verifyRun } from './run.ts';
 import { addShares, type OpenedAnswer } from './shares.ts';
@@ -63,7 +62,7 @@ function step<T>(trail: Trail, name: CheckName, work: () => T, says: (value: T) 
 /**
  * Checks a receipt file offline, from signatures to the last digit, and says what was and was not
  * checked. A pure function: no network, no clock, no keys. Evidence of an enclave is appraised as of
- * the time the file states.
+ * the time the file states; of an earlier answer's, as of the times the parties signed.
  *
  * Checks run in the order of `checks` and end with the first that fails; its error has a stable
  * code, the path of the field and the party. It never throws.
@@ -168,19 +167,14 @@ function verifyMpc(bundle: MpcBundle, options: VerifyOptions, trail: Trail): voi
 
 function verifyTee(bundle: TeeBundle, options: VerifyOptions, trail: Trail): void {
   const expected = verifyQuestion(bundle, options, trail);
-  const nowMs = Date.parse(bundle.appraised_at);
-  const run = step(
+  const { opening, answer, replay, appraised_at } = bundle;
+  const { run, asRun } = step(
     trail,
     'enclave',
-    () => {
-      const document = bundle.submission.document;
-      const verified = verifyTeeRun(bundle, document, expected.policy, { nowMs });
-      expectAllCharged(bundle.authorisations, expected);
-      return verified;
-    },
-    (verified) => checkedOf.enclave(attestationOf(verified), bundle.appraised_at),
+    () => verifyEnclaveRun(bundle, expected, Date.parse(appraised_at)),
+    ({ run: verified, asRun: { queryId }, appraisedAt }) =>
+      checkedOf.enclave(attestationOf(verified), appraisedAt, replay === null ? null : queryId),
   );
-  const { opening, answer } = bundle;
   if (opening === null) return;
   const opened = step(
     trail,
@@ -188,7 +182,7 @@ function verifyTee(bundle: TeeBundle, options: VerifyOptions, trail: Trail): voi
     () => {
       const { opening: bytes } = openingOfDocument({ party: ENCLAVE_NAME, ...opening });
       const { share } = expectCommitted(bytes, run.commitment, run.sealedFor);
-      return openedOf(share, expected.plan);
+      return realign(openedOf(share, asRun.plan), asRun.plan, expected.plan);
     },
     () => checkedOf.opening(),
   );

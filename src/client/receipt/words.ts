@@ -15,6 +15,14 @@ export interface Check {
   readonly says: string;
 }
 
+function givenAgain(replayOf: string | null): string {
+  if (replayOf === null) return '';
+  return (
+    `; each party signed too that this question gets the answer of query ${replayOf} again, ` +
+    'its data unchanged, for nothing'
+  );
+}
+
 /** What each check that passed has shown. */
 export const checkedOf = {
   policy: (parties: readonly string[]): string =>
@@ -27,24 +35,23 @@ export const checkedOf = {
     const [first] = receipts;
     const parties = receipts.map(({ party }) => party).join(', ');
     const price = first?.price.epsilon ?? '0';
-    const again =
-      replayOf === null
-        ? ''
-        : `; each signed too that this question gets the answer of query ${replayOf} again, ` +
-          'its data unchanged, for nothing';
     return (
       `${parties} each signed one go and one receipt of this run: the same plan, data, suite, ` +
-      `noise, bounds and price (epsilon ${price}), and ledger heads as in the goes${again}`
+      `noise, bounds and price (epsilon ${price}), and ledger heads as in the goes${givenAgain(replayOf)}`
     );
   },
   shares: (count: number): string =>
     `the ${count} opened shares are the ones their parties committed to`,
-  enclave: ({ tee, notice }: Attestation, appraisedAt: string): string =>
+  enclave: (
+    { tee, notice }: Attestation,
+    appraisedAt: readonly string[],
+    replayOf: string | null,
+  ): string =>
     (notice === undefined
-      ? `evidence of ${tee}, within the policy's reference values on ${appraisedAt}, `
-      : `${notice}; a ${tee} statement, which the policy names, on ${appraisedAt}, `) +
+      ? `evidence of ${tee}, within the policy's reference values on ${appraisedAt.join(', ')}, `
+      : `${notice}; a ${tee} statement, which the policy names, on ${appraisedAt.join(', ')}, `) +
     'binds the enclave that every party authorised for this plan, session and ledger heads, and ' +
-    'that signed the noise of this plan',
+    `that signed the noise of this plan${givenAgain(replayOf)}`,
   opening: (): string => 'the opened answer is the one the enclave committed to',
   answer: (rows: number, suppressed: number): string =>
     `what was opened gives exactly the stated answer: ${rows} rows with their intervals, ` +
@@ -78,7 +85,8 @@ const UNSEEN_IN_ENCLAVE = [
     'or its vendor (docs/tee.md says which are known)',
   'that the parties sealed the data they committed to: an enclave takes what it is given',
   UNSEEN[3],
-  'when the query ran: the evidence is appraised as of a time that the file itself states',
+  'when the query ran: the evidence is appraised as of a time that the file itself states, or that ' +
+    'the parties do for an earlier answer',
 ] as const;
 
 /** What no offline check can show, and what this file left out. */

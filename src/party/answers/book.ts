@@ -31,7 +31,13 @@ interface Kept {
   readonly bytes: number;
 }
 
+interface Arriving {
+  readonly lookup: string;
+  readonly given: GivenAnswer;
+}
+
 const digestOfId = (queryId: string): string => createHash('sha256').update(queryId).digest('hex');
+const idOf = ({ submission }: GivenAnswer): string => submission.document.query_id;
 
 /**
  * The answers a party has given, each in a sealed file of its own, so that an identical question
@@ -46,6 +52,8 @@ export class AnswerBook {
   /** In the order they were given. */
   readonly #kept = new Map<string, Kept>();
   #bytes = 0;
+  /** On their way to the disk, in that order. */
+  readonly #arriving = new Set<Arriving>();
   #last: Promise<void> = Promise.resolve();
 
   private constructor(directory: string, owner: Owner, limits: AnswerLimits, log: Logger) {
@@ -84,12 +92,17 @@ export class AnswerBook {
 
   /** The newest answer of this lookup key, or null. One that does not open is removed. */
   find(lookup: string): GivenAnswer | null {
+    const [arriving] = [...this.#arriving].filter((a) => a.lookup === lookup).reverse();
+    if (arriving !== undefined) return arriving.given;
     const [newest] = [...this.#kept.values()].filter((k) => k.lookup === lookup).reverse();
     return newest === undefined ? null : this.#read(newest);
   }
 
   /** The answer given to this very query id, or null. */
   ofQuery(queryId: string): GivenAnswer | null {
+    const isOf = ({ given }: Arriving): boolean => idOf(given) === queryId;
+    const arriving = [...this.#arriving].find(isOf);
+    if (arriving !== undefined) return arriving.given;
     const query = digestOfId(queryId);
     const [kept] = [...this.#kept.values()].filter((k) => k.query === query);
     return kept === undefined ? null : this.#read(kept);
@@ -97,16 +110,21 @@ export class AnswerBook {
 
   /**
    * Keeps an answer, durably; the oldest make room. Nothing happens for a query id kept already.
+   * It is found from the call on: an analyst may ask again before a disk has done its work.
    * @throws ParleyError STORAGE_FAILED.
    */
   keep(lookup: string, given: GivenAnswer): Promise<void> {
-    const work = this.#last.then(() => this.#keep(lookup, given));
+    const arriving = { lookup, given };
+    this.#arriving.add(arriving);
+    const work = this.#last
+      .then(() => this.#keep(lookup, given))
+      .finally(() => this.#arriving.delete(arriving));
     this.#last = work.catch(() => undefined);
     return work;
   }
 
   async #keep(lookup: string, given: GivenAnswer): Promise<void> {
-    const query = digestOfId(given.submission.document.query_id);
+    const query = digestOfId(idOf(given));
     const all = [...this.#kept.values()];
     if (all.some((kept) => kept.query === query)) return;
     const order = 1 + Math.max(-1, ...all.map((kept) => kept.order));

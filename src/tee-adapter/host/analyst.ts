@@ -1,4 +1,4 @@
-import { ParleyError } from '../../core/errors.ts';
+import { expect, ParleyError } from '../../core/errors.ts';
 import type { Redacted } from '../../core/redacted.ts';
 import { policyDigest } from '../../policy/index.ts';
 import type { Policy } from '../../policy/types.ts';
@@ -37,7 +37,8 @@ export interface TeeRun {
 
 /** When, and by whose roots, evidence is appraised. */
 export interface AppraisalTime {
-  readonly nowMs: number;
+  /** The present; of an earlier run, every moment a party says it appraised it at. Not empty. */
+  readonly atMs: readonly number[];
   readonly anchors?: TrustAnchors;
 }
 
@@ -50,8 +51,9 @@ export interface VerifiedTeeRun {
   readonly attestation: Exclude<AttestationResult, { readonly decision: 'rejected' }>;
   /** What the sealed answer opens under, and is committed to under. */
   readonly sealedFor: SealContext;
-  /** The enclave's commitment to the answer. */
+  /** The enclave's commitment to the answer, and the digest of what it sealed. */
   readonly commitment: string;
+  readonly shareDigest: string;
 }
 
 /**
@@ -64,7 +66,7 @@ export function verifyTeeRun(
   { gos, greeting, authorisations, envelope }: TeeRun,
   query: Submission,
   policy: Policy,
-  now: AppraisalTime,
+  { atMs, ...anchors }: AppraisalTime,
 ): VerifiedTeeRun {
   const { tee } = policy.execution;
   if (tee === null) throw new ParleyError('POLICY_MISMATCH', 'the policy names no enclave');
@@ -86,19 +88,24 @@ export function verifyTeeRun(
   }));
   expectAuthorised(authorisations, expected, policy);
   // The parties have appraised this evidence; the reader does it again, in a party's place.
-  const consent = { tee, hello: greeting, gos, party: parties[0]!, session, ...now };
-  const attestation = appraiseEnclave(consent);
-  expectAccepted(attestation);
-  const { share_commitment } = expectEnvelope(envelope, { plan, gos, session, greeting });
+  const consent = { tee, hello: greeting, gos, party: parties[0]!, session, ...anchors };
+  const [attestation] = atMs.map((nowMs) => {
+    const result = appraiseEnclave({ ...consent, nowMs });
+    expectAccepted(result);
+    return result;
+  });
+  expect(attestation !== undefined, 'evidence is appraised as of some moment');
+  const signed = expectEnvelope(envelope, { plan, gos, session, greeting });
   return {
     ...{ plan, planDigest: plan_digest, session, attestation },
     sealedFor: { ...run, party: ENCLAVE_NAME },
-    commitment: share_commitment,
+    commitment: signed.share_commitment,
+    shareDigest: signed.share_digest,
   };
 }
 
-/** A verified run with its answer, opened. */
-export interface OpenedTeeRun extends VerifiedTeeRun {
+/** An answer, opened. */
+export interface OpenedTeeAnswer {
   /** Of the commitment. */
   readonly salt: Uint8Array;
   /** `open ‖ cells` as the plan shapes them; wipe after use. */
@@ -106,24 +113,20 @@ export interface OpenedTeeRun extends VerifiedTeeRun {
 }
 
 /**
- * Checks a run with {@link verifyTeeRun}, then opens the sealed answer that its envelope names.
- * @throws ParleyError of the checks; RESULT_INVALID.
+ * Opens the sealed answer that the envelope of a run names.
+ * @param run - that passed {@link verifyTeeRun}.
+ * @throws ParleyError RESULT_INVALID.
  */
 export async function openTeeAnswer(
-  run: TeeRun,
+  run: VerifiedTeeRun,
   sealed: SealedShare,
-  query: Submission,
-  policy: Policy,
   sealingKey: Redacted<Uint8Array>,
-  now: AppraisalTime,
-): Promise<OpenedTeeRun> {
-  const verified = verifyTeeRun(run, query, policy, now);
-  const named = run.envelope.document.share_digest;
+): Promise<OpenedTeeAnswer> {
+  const { sealedFor, commitment, shareDigest: named } = run;
   if (sealed.party !== ENCLAVE_NAME || shareDigest(sealed) !== named) {
     throw new ParleyError('RESULT_INVALID', 'the sealed answer is not the one the envelope names');
   }
-  const { sealedFor, commitment } = verified;
   const opening = await openShare(sealed, sealingKey, sealedFor);
   const { salt, share } = expectCommitted(opening, commitment, sealedFor);
-  return { ...verified, salt, answer: share };
+  return { salt, answer: share };
 }
