@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import { createClient } from '../client/index.ts';
 import { loadAnalystKeys } from '../policy/index.ts';
 import type { Policy, QueryTemplate, TemplateParameter } from '../policy/types.ts';
+import type { Backend } from '../records/index.ts';
 import { planQuery } from '../sql/index.ts';
 import {
   instantiate,
@@ -14,7 +15,7 @@ import {
 import { ask, printAnswer } from './ask.ts';
 import { draftOf } from './explain.ts';
 import { readPacket } from './files.ts';
-import { coordinatorUrlOf, formatOption, type Format } from './options.ts';
+import { backendOption, coordinatorUrlOf, formatOption, type Format } from './options.ts';
 import { EXIT_USAGE, print, tell, withErrors } from './output.ts';
 import { openRoom } from './room.ts';
 import { clientOf } from './sandbox.ts';
@@ -86,6 +87,7 @@ interface RunFlags {
   readonly coordinator?: string;
   readonly param: GivenParameters;
   readonly epsilon?: string;
+  readonly backend?: Backend;
   readonly sql?: boolean;
   readonly format: Format;
   readonly quiet?: boolean;
@@ -105,6 +107,7 @@ function runCommand(): Command {
     .option('--keys <file>', 'your key file')
     .option('--coordinator <url>', 'such as http://127.0.0.1:7600', coordinatorUrlOf)
     .option('--epsilon <decimal>', "what to spend; the policy's default otherwise")
+    .addOption(backendOption())
     .option('--sql', 'print the SQL with the parameters in it, and ask nobody')
     .addOption(formatOption())
     .option('--quiet', 'no progress')
@@ -141,12 +144,13 @@ async function runInSandbox(name: string, directory: string, flags: RunFlags): P
   }
   const quiet = flags.quiet === true || flags.format !== 'table';
   const signal = abortOnSignal();
-  const { epsilon } = flags;
+  const { epsilon, backend } = flags;
   const room = await openRoom({
     directory,
     signal,
     say: quiet ? () => undefined : tell,
     check: (policy, digest) => void planQuery(policy, digest, sql, { epsilon: epsilon ?? null }),
+    ...(backend === 'tee' ? { simulatedEnclave: true } : {}),
   });
   try {
     const { sql: text, ...call } = questionOf(name, flags, room.policy);
@@ -154,6 +158,7 @@ async function runInSandbox(name: string, directory: string, flags: RunFlags): P
       quiet,
       signal,
       ...call,
+      ...(backend === undefined ? {} : { backend }),
       ...(epsilon === undefined ? {} : { epsilon }),
     });
     printAnswer(answer, flags.format);
@@ -169,7 +174,7 @@ async function runInRoom(name: string, flags: RunFlags, command: Command): Promi
     print(sql);
     return;
   }
-  const { analyst, keys, coordinator, epsilon } = flags;
+  const { analyst, keys, coordinator, epsilon, backend } = flags;
   if (analyst === undefined || keys === undefined || coordinator === undefined) {
     command.error('error: a room is asked with --analyst, --keys and --coordinator', {
       exitCode: EXIT_USAGE,
@@ -179,6 +184,7 @@ async function runInRoom(name: string, flags: RunFlags, command: Command): Promi
   const { answer } = await ask(client, sql, {
     quiet: flags.quiet === true,
     ...call,
+    ...(backend === undefined ? {} : { backend }),
     ...(epsilon === undefined ? {} : { epsilon }),
   });
   printAnswer(answer, flags.format);

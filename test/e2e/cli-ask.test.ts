@@ -20,6 +20,7 @@ beforeAll(() => {
   const room = signRoom(examplePolicy('three-parties', { queries }));
   writeFileSync(packet, formatPacket(room.packet));
   saveKeys(join(dir, 'shopgood.json'), room.keys['shopgood']!);
+  saveKeys(join(dir, 'ana.json'), room.analystKeys);
 });
 afterAll(() => {
   killAll();
@@ -90,6 +91,20 @@ describe('parley template', () => {
     expect(bad.code).toBe(2);
     expect(bad.stderr).toContain('TEMPLATE_PARAMETER');
     expect((await run('template', 'run', 'reach')).code).toBe(64);
+  }, 30_000);
+});
+
+describe('parley template run --backend', () => {
+  it('asks the backend it is told, which the policy must list; another word is wrong usage', async () => {
+    const asks = ['template', 'run', 'people', '--policy', packet, '--analyst', 'ana'];
+    // Nothing listens there: what is refused is refused before anything is sent.
+    const there = ['--keys', join(dir, 'ana.json'), '--coordinator', 'http://127.0.0.1:9'];
+    const refused = await run(...asks, ...there, '--format', 'json', '--backend', 'tee');
+    expect(refused.code).toBe(2);
+    expect(JSON.parse(refused.stdout)).toMatchObject({
+      error: { code: 'BACKEND_NOT_ALLOWED', detail: { fragment: 'tee' } },
+    });
+    expect((await run(...asks, ...there, '--backend', 'gpu')).code).toBe(64);
   }, 30_000);
 });
 

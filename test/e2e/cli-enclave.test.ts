@@ -60,6 +60,17 @@ it('with noise: JSON says what it was, and parley verify believes its receipt al
   expect(JSON.parse(changed.stdout)).toMatchObject({ error: { code: 'RECEIPT_INVALID' } });
 });
 
+it('a template in a sandbox: the same enclave, said the same way', async () => {
+  const { code, stdout } = await run(
+    ...['template', 'run', 'reach', 'examples/templates', '--backend', 'tee', '--format', 'json'],
+  );
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({
+    backend: 'tee',
+    attestation: { decision: 'accepted_simulated', notice: SIMULATION_NOTICE },
+  });
+}, 60_000);
+
 it('an enclave host without its key is refused; keygen makes one', async () => {
   const bare = await run('enclave', '--socket', join(dir, 's'), '--attester', 'simulated');
   expect(bare.code).toBe(2);
