@@ -4,7 +4,7 @@ import { fromBase64Url, toBase64Url, toHex } from '../core/bytes.ts';
 import { ParleyError } from '../core/errors.ts';
 import { domainSeparated } from '../policy/index.ts';
 import type { Json } from '../records/index.ts';
-import type { Evidence } from './verify/index.ts';
+import type { Evidence, IntelCollateral } from './verify/index.ts';
 
 /** LOCAL. Longest byte string inside evidence: an event log. */
 const BYTES_MAX = 512 * 1024;
@@ -74,6 +74,15 @@ export function evidenceFromJson(value: unknown): Evidence {
   const parsed = evidenceSchema.safeParse(value);
   if (!parsed.success) throw new ParleyError('EVIDENCE_MALFORMED', 'evidence has another form');
   return parsed.data;
+}
+
+/** The `collateral` member of TDX evidence alone. @throws ParleyError COLLATERAL_MALFORMED. */
+export function collateralFromJson(value: unknown): IntelCollateral {
+  const parsed = collateral.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new ParleyError('COLLATERAL_MALFORMED', 'collateral has another form', {
+    path: parsed.error.issues[0]?.path.join('.') ?? '',
+  });
 }
 
 /**

@@ -1,12 +1,18 @@
 // Goal: the enclave route as a person calls it: a sandbox with a simulated enclave says so in every form,
 // its answer is that of shares, and `parley verify` reads its receipt and refuses a changed one.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import type { TeeBundle } from '../../src/client/index.ts';
 import { SIMULATION_NOTICE } from '../../src/tee-adapter/simulated.ts';
+import {
+  connectEnclave,
+  enclaveConnection,
+  superviseEnclaves,
+} from '../../src/tee-adapter/host/index.ts';
 import { begin, killAll, type Finished } from '../support/command.ts';
+import { phalaCollateral } from '../support/tee-vectors.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'parley-cli-enclave-'));
 afterAll(() => {
@@ -70,6 +76,41 @@ it('a template in a sandbox: the same enclave, said the same way', async () => {
     attestation: { decision: 'accepted_simulated', notice: SIMULATION_NOTICE },
   });
 }, 60_000);
+
+it('an enclave host of TDX: refused without collateral, and with what has expired', async () => {
+  const asked = ['enclave', '--socket', join(dir, 's'), '--attester', 'intel-tdx'];
+  const bare = await run(...asked);
+  expect(JSON.parse(bare.stdout)).toMatchObject({ error: { code: 'BAD_ARGUMENT' } });
+  const { rootCrl, pckCrl, ...texts } = phalaCollateral('tdx/phala-v4/collateral.json');
+  const [root, pck] = [rootCrl, pckCrl].map((der) => Buffer.from(der).toString('base64url'));
+  const file = join(dir, 'collateral.json');
+  writeFileSync(file, JSON.stringify({ ...texts, rootCrl: root, pckCrl: pck }));
+  const stale = await run(...asked, '--tdx-collateral', file);
+  expect(stale.code).not.toBe(0);
+  expect(JSON.parse(stale.stdout)).toMatchObject({ error: { code: 'CRL_STALE' } });
+});
+
+it.skipIf(existsSync('/sys/kernel/config/tsm/report'))(
+  'an enclave process of TDX on a machine without: started with its collateral, no evidence',
+  async () => {
+    const socket = join(dir, 'tdx.sock');
+    const supervisor = await superviseEnclaves({
+      socket,
+      attester: ['intel-tdx'],
+      collateral: () => Promise.resolve(new TextEncoder().encode('{}')),
+      log: { info: () => undefined, warn: () => undefined },
+    });
+    try {
+      const calls = enclaveConnection(await connectEnclave(socket));
+      const digest = 'ab'.repeat(32);
+      const run = { policy_digest: digest, plan_digest: digest, session: digest };
+      const greeted = calls.hello({ nonces: { shopgood: digest, newsnow: digest }, ...run });
+      await expect(greeted).rejects.toMatchObject({ code: 'ATTESTER_UNAVAILABLE' });
+    } finally {
+      await supervisor.close();
+    }
+  },
+);
 
 it('an enclave host without its key is refused; keygen makes one', async () => {
   const bare = await run('enclave', '--socket', join(dir, 's'), '--attester', 'simulated');

@@ -1,5 +1,7 @@
 /** Making evidence: SEV-SNP and TDX through configfs-tsm, Nitro through a helper, simulated. */
 export type { AnyAttester, Attester } from './attester.ts';
+export { COLLATERAL_FILE_BYTES_MAX, loadCollateral } from './collateral.ts';
+export type { CollateralFile } from './collateral.ts';
 export { snpAttester, tdxAttester } from './linux.ts';
 export type { SnpAttesterOptions, TdxAttesterOptions } from './linux.ts';
 export { nitroAttester, nsmHelper } from './nsm.ts';

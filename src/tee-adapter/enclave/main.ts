@@ -3,6 +3,7 @@
 //
 //   node main.js <socket> simulated <key file> <measurement>
 //   node main.js <socket> amd-sev-snp
+//   node main.js <socket> intel-tdx <collateral file>
 //   node main.js <socket> aws-nitro <helper>
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -12,11 +13,13 @@ import { Redacted } from '../../core/redacted.ts';
 import { systemRng } from '../../core/rng.ts';
 import {
   TSM_ROOT,
+  loadCollateral,
   nitroAttester,
   nodeTsmIo,
   nsmHelper,
   simulatedAttester,
   snpAttester,
+  tdxAttester,
   type AnyAttester,
 } from '../attest/index.ts';
 import { IDLE_TIMEOUT_MS } from './limits.ts';
@@ -38,10 +41,13 @@ function attesterOf([type, first, second]: readonly string[]): AnyAttester {
     }
     case 'amd-sev-snp':
       return snpAttester({ root: TSM_ROOT, io: nodeTsmIo });
+    case 'intel-tdx': {
+      const collateral = async () => (await loadCollateral(first ?? '')).collateral;
+      return tdxAttester({ root: TSM_ROOT, io: nodeTsmIo, collateral });
+    }
     case 'aws-nitro':
       return nitroAttester(nsmHelper(first ?? '', [], NSM_TIMEOUT_MS));
     default:
-      // TDX needs Intel's collateral, which nothing inside an enclave can fetch.
       throw new ParleyError('BAD_ARGUMENT', 'no attester of this name runs inside an enclave');
   }
 }

@@ -1,6 +1,8 @@
 /** Outside the enclave: the host's connection, a party's consent, the analyst's check. */
 export { openTeeAnswer, verifyTeeRun } from './analyst.ts';
 export type { AppraisalTime, OpenedTeeAnswer, TeeRun, VerifiedTeeRun } from './analyst.ts';
+export { currentCollateral } from './collateral.ts';
+export type { CollateralTime } from './collateral.ts';
 export { enclaveConnection } from './connection.ts';
 export type { EnclaveConnection } from './connection.ts';
 export { expectEnvelope } from './envelope.ts';

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,6 +32,8 @@ export interface SupervisorOptions {
   readonly socket: string;
   /** Arguments of the enclave process after its socket: `simulated <key file> <measurement>`. */
   readonly attester: readonly string[];
+  /** Intel's collateral for the next enclave, its last argument as a file; asked for each anew. */
+  readonly collateral?: () => Promise<Uint8Array>;
   readonly log: SupervisorLog;
 }
 
@@ -103,15 +105,27 @@ async function carry(host: Socket, enclave: Socket): Promise<void> {
   enclave.destroy();
 }
 
+/** Arguments of one enclave process. Collateral is a copy: what was checked is what is used. */
+async function argumentsOf(
+  folder: string,
+  { attester, collateral }: SupervisorOptions,
+): Promise<readonly string[]> {
+  if (collateral === undefined) return attester;
+  const file = join(folder, 'collateral.json');
+  await writeFile(file, await collateral(), { mode: 0o600 });
+  return [...attester, file];
+}
+
 /** One connection, one enclave: bytes are passed on both ways and neither outlives the other. */
 async function serve(
   host: Socket,
-  { attester, log }: SupervisorOptions,
+  options: SupervisorOptions,
   running: Set<ChildProcess>,
 ): Promise<void> {
+  const { log } = options;
   const folder = await mkdtemp(join(tmpdir(), 'parley-enclave-'));
   try {
-    const { child, socket, exited } = await start(folder, attester);
+    const { child, socket, exited } = await start(folder, await argumentsOf(folder, options));
     running.add(child);
     log.info({ pid: child.pid }, 'an enclave was started for one run');
     await carry(host, socket);
