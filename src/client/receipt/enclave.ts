@@ -81,10 +81,7 @@ export interface Attestation {
  * What every party states of its ledger fits the price of the query and the room's budget.
  * @throws ParleyError RECEIPT_INVALID naming the party and the field.
  */
-function expectAllCharged(
-  authorisations: TeeRun['authorisations'],
-  expected: Expected,
-): void {
+function expectAllCharged(authorisations: TeeRun['authorisations'], expected: Expected): void {
   for (const { document } of authorisations) expectCharged(document, expected);
 }
 
