@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { Command } from 'commander';
 import type { EnclaveHost } from '../coordinator/index.ts';
+import { makeFolder } from '../core/durable.ts';
 import { readPacket } from './files.ts';
 import { openLog } from './log.ts';
 import { graceOf, portOf } from './options.ts';
@@ -43,7 +43,7 @@ export function coordinatorCommand(): Command {
       withErrors(true, async () => {
         const log = openLog('coordinator');
         const { packet, digest } = readPacket(flags.policy);
-        mkdirSync(flags.state, { recursive: true, mode: 0o700 });
+        makeFolder(flags.state);
         // Loaded here: other commands and --help do without the servers.
         const { startCoordinator } = await import('../coordinator/index.ts');
         const coordinator = await startCoordinator({

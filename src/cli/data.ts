@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { Command, Option } from 'commander';
 import { fromHex } from '../core/bytes.ts';
+import { makeFolder } from '../core/durable.ts';
 import { ParleyError } from '../core/errors.ts';
 import type { DescribedFile, ImportSummary } from '../party/index.ts';
 import type { Policy, TablePolicy } from '../policy/types.ts';
@@ -65,7 +66,7 @@ function load(file: string, flags: ImportFlags, dryRun: boolean): Promise<void> 
   return withErrors(flags.format === 'json', async () => {
     const { policy } = readPacket(flags.policy);
     const [tableName, table] = tableOf(policy, flags.party, file, flags.table);
-    mkdirSync(flags.state, { recursive: true, mode: 0o700 });
+    makeFolder(flags.state);
     const storePath = join(flags.state, 'store.duckdb');
     const summary = await importFile({ policy, file, tableName, table, storePath, dryRun });
     print(flags.format === 'json' ? JSON.stringify(summary) : summaryText(summary, dryRun));

@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { makeFolder } from '../core/durable.ts';
 import { ParleyError } from '../core/errors.ts';
 import type { ImportSummary } from '../party/index.ts';
 import { loadPartyKeys } from '../policy/index.ts';
@@ -71,7 +71,7 @@ async function runParty(flags: PartyFlags): Promise<void> {
   const { expectOwnKeys, startParty } = await import('../party/index.ts');
   // Before anything is written.
   expectOwnKeys(policy, { party: flags.party, keys });
-  mkdirSync(flags.state, { recursive: true, mode: 0o700 });
+  makeFolder(flags.state);
   const storePath = join(flags.state, 'store.duckdb');
   const imported =
     flags.data === undefined ? [] : await importAll(policy, flags, flags.data, storePath);

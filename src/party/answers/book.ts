@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { makeFolder } from '../../core/durable.ts';
 import { asParleyError, ParleyError } from '../../core/errors.ts';
 import type { Owner } from '../checkpoints/index.ts';
 import { openBytes, sealBytes, writeDurably, type Label } from '../checkpoints/sealed-file.ts';
@@ -72,7 +73,7 @@ export class AnswerBook {
   ): AnswerBook {
     const book = new AnswerBook(directory, owner, limits, log);
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeFolder(directory);
       for (const name of readdirSync(directory).sort()) {
         const [, order, lookup, query] = FILE_NAME.exec(name) ?? [];
         const path = join(directory, name);

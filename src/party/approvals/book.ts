@@ -1,7 +1,6 @@
 import {
   closeSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -10,8 +9,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder, syncPath } from '../../core/durable.ts';
 import { ParleyError } from '../../core/errors.ts';
-import { syncPath } from '../durable.ts';
 import {
   approvalId,
   isSignedBy,
@@ -182,7 +181,7 @@ function appendDurably(path: string, line: string): void {
 export function writeApproval(directory: string, signed: SignedApproval): string {
   const path = join(directory, `${approvalId(signed.document)}.json`);
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeFolder(directory);
     const fd = openSync(`${path}.new`, 'w', 0o600);
     try {
       writeSync(fd, `${JSON.stringify(signed, null, 2)}\n`);

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { syncFolder } from '../../core/durable.ts';
 import { asParleyError, ParleyError } from '../../core/errors.ts';
 import type { Redacted } from '../../core/redacted.ts';
 import type { AnswerReport, RunRecord } from './run-record.ts';
@@ -13,7 +15,6 @@ import {
   readBounded,
   SEAL_BYTES,
   sealBytes,
-  syncFolder,
   writeDurably,
 } from './sealed-file.ts';
 
@@ -183,7 +184,7 @@ export class RunFolder {
     return (this.#removed ??= this.#last.then(async () => {
       for (const { totals } of this.#shards.values()) totals.fill(0);
       this.#shards.clear();
-      await rm(this.#path, { recursive: true, force: true }).catch(() => undefined);
+      await removeRun(this.#path).catch(() => undefined);
     }));
   }
 
@@ -211,6 +212,16 @@ export class RunFolder {
     this.#last = written.catch(() => undefined);
     return written;
   }
+}
+
+/**
+ * The record goes first, durably: nothing is taken up without it, and a run that is half removed must not
+ * be, because what says that its finish began may be gone.
+ */
+export async function removeRun(path: string): Promise<void> {
+  await rm(join(path, 'record'), { force: true });
+  if (existsSync(path)) await syncFolder(path);
+  await rm(path, { recursive: true, force: true });
 }
 
 function labelOf({ room, policyDigest, party }: Owner, name: string): Label {

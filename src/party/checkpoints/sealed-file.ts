@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
 import { concat, utf8, wipe } from '../../core/bytes.ts';
+import { replaceFile } from '../../core/durable.ts';
 import { expect, ParleyError } from '../../core/errors.ts';
 import type { Redacted } from '../../core/redacted.ts';
 import { reveal } from '../../core/redacted.ts';
@@ -88,35 +88,14 @@ export function corrupt(cause?: unknown): ParleyError {
 }
 
 /**
- * Replaces a file whole: written beside it, synced, renamed, and the folder synced. On return the
- * new content survives a power cut; before, the old one does.
+ * Replaces a checkpoint whole; see `replaceFile`.
  * @throws ParleyError STORAGE_FAILED.
  */
 export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const fresh = `${path}.tmp`;
   try {
-    const file = await open(fresh, 'w', 0o600);
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(fresh, path);
-    await syncFolder(dirname(path));
+    await replaceFile(path, bytes);
   } catch (error) {
-    await rm(fresh, { force: true }).catch(() => undefined);
     throw new ParleyError('STORAGE_FAILED', 'a checkpoint could not be written', {}, error);
-  }
-}
-
-/** Makes names added to or removed from a folder durable. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

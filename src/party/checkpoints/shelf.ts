@@ -1,7 +1,9 @@
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../../core/durable.ts';
 import { ParleyError } from '../../core/errors.ts';
 import type { Owner } from './run-folder.ts';
+import { removeRun } from './run-folder.ts';
 
 /** LOCAL. Folders looked at after a restart, newest first; more are removed unread. */
 const FOLDERS_MAX = 16;
@@ -19,7 +21,7 @@ export interface Shelf {
 /** @throws ParleyError STORAGE_FAILED when the folder cannot be used. */
 export async function openShelf(directory: string, owner: Owner): Promise<Shelf> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    makeFolder(directory);
     const names = (await readdir(directory)).filter((name) => FOLDER_NAME.test(name));
     const dated = await Promise.all(
       names.map(async (name) => ({ name, at: (await stat(join(directory, name))).mtimeMs })),
@@ -33,5 +35,5 @@ export async function openShelf(directory: string, owner: Owner): Promise<Shelf>
 }
 
 export function removeLeft(directory: string, name: string): Promise<void> {
-  return rm(join(directory, name), { recursive: true, force: true });
+  return removeRun(join(directory, name));
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder, syncPath } from '../../core/durable.ts';
 import { asParleyError, expect, ParleyError } from '../../core/errors.ts';
 import { formatRational } from '../../core/rational.ts';
 import type { Limits, Price } from '../../dp/index.ts';
@@ -8,7 +9,6 @@ import { addPrices, overLimit } from '../../dp/index.ts';
 import type { DatasetEpoch, DatasetTerms, KeyPair } from '../../policy/index.ts';
 import type { ChainProof, SignedHead } from '../../records/index.ts';
 import { signHead } from '../../records/index.ts';
-import { syncPath } from '../durable.ts';
 import { takeLock } from '../lock.ts';
 import { entryDigest, linkHash, proveBetween } from './chain.ts';
 import type { EntryBody, PeerHeadEntry } from './entry.ts';
@@ -46,7 +46,7 @@ export type PeerNote = Pick<PeerHeadEntry, 'head' | 'continues'>;
 
 /**
  * A party's own budget ledger: append-only, each entry chained to those before it, durable (fsync of
- * file and, at creation, directory) before `reserve` returns.
+ * file and, when it opens, of the folders that name it) before `reserve` returns.
  *
  * A reservation is the charge. It is never given back: with security-with-abort a peer sees its
  * shares first and could abort when it dislikes the noise (privacy.md §4).
@@ -91,9 +91,11 @@ export class Ledger {
       opened.push(() => closeSync(fd));
       const heads = HeadFile.open(directory, owner.identity.publicKey);
       opened.push(() => heads.close());
+      // Also at later starts: a process may have been killed before it could.
+      syncPath(directory);
       const ledger = new Ledger(fd, heads, owner, release);
       ledger.#replay();
-      if (ledger.#state.tip.seq === 0) ledger.#begin(directory, owner);
+      if (ledger.#state.tip.seq === 0) ledger.#begin(owner);
       expectOwner(ledger.#state.owner, owner);
       expectHeadKept(heads.newest, ledger.head.document, (seq) => ledger.#hashAt(seq));
       return ledger;
@@ -288,7 +290,7 @@ export class Ledger {
     }
   }
 
-  #begin(directory: string, { party, room, shared, identity }: LedgerOwner): void {
+  #begin({ party, room, shared, identity }: LedgerOwner): void {
     if (this.#heads.newest !== null) throw rolledBack('the ledger has a head and no entries');
     this.#append([
       {
@@ -300,7 +302,6 @@ export class Ledger {
         nonce: randomBytes(32).toString('hex'),
       },
     ]);
-    syncPath(directory);
   }
 
   #replay(): void {
@@ -332,7 +333,7 @@ export class Ledger {
 function lockLedger(directory: string): () => void {
   let release: (() => void) | null;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeFolder(directory);
     release = takeLock(join(directory, 'ledger.lock'));
   } catch (error) {
     throw new ParleyError('STORAGE_FAILED', 'the ledger folder cannot be written', {}, error);

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { syncPath } from '../../core/durable.ts';
 import { ParleyError } from '../../core/errors.ts';
 import { canonicalJson } from '../../policy/index.ts';
-import { syncPath } from '../durable.ts';
 
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 const lineSchema = z.strictObject({
@@ -59,16 +59,15 @@ export class Journal {
     try {
       fd = openSync(path, 'a+', 0o600);
       text = readFileSync(path, 'utf8');
+      // Also when it is not new: a process may have been killed before it could.
+      syncPath(dirname(path));
     } catch (cause) {
       throw new ParleyError('STORAGE_FAILED', 'the stock folder cannot be written', {}, cause);
     }
     const journal = new Journal(fd);
     try {
       journal.#replay(text, owner);
-      if (journal.#seq === 0) {
-        journal.#write({ kind: 'open', ...owner });
-        syncPath(dirname(path));
-      }
+      if (journal.#seq === 0) journal.#write({ kind: 'open', ...owner });
     } catch (error) {
       closeSync(fd);
       throw error;

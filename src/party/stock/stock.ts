@@ -15,11 +15,11 @@ import {
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { concat, utf8, wipe } from '../../core/bytes.ts';
+import { makeFolder, syncPath } from '../../core/durable.ts';
 import { asParleyError, ParleyError } from '../../core/errors.ts';
 import { reveal, type Redacted } from '../../core/redacted.ts';
 import { systemRng } from '../../core/rng.ts';
 import { canonicalJson } from '../../policy/index.ts';
-import { syncPath } from '../durable.ts';
 import { takeLock } from '../lock.ts';
 import { Journal, usedError } from './journal.ts';
 import { batchBytes, metaSchema, type BatchMeta } from './meta.ts';
@@ -95,7 +95,7 @@ export class Stock {
     const { directory, room, party } = options;
     let release: (() => void) | null;
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeFolder(directory);
       release = takeLock(join(directory, 'stock.lock'));
     } catch (cause) {
       throw new ParleyError('STORAGE_FAILED', 'the stock folder cannot be written', {}, cause);

@@ -5,7 +5,7 @@ import { fromHex, toHex } from '../../core/bytes.ts';
 import { ParleyError } from '../../core/errors.ts';
 import { Redacted, reveal } from '../../core/redacted.ts';
 import { systemRng } from '../../core/rng.ts';
-import { syncPath } from '../durable.ts';
+import { syncPath } from '../../core/durable.ts';
 import { makeChunk } from './chunks.ts';
 import { commitTable, contentDigest } from './commitment.ts';
 import { guarded, openDatabase, readStrings } from './database.ts';
