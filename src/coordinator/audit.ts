@@ -41,11 +41,20 @@ export interface Audit {
   close(): Promise<void>;
 }
 
+/** A last line that a crash cut stands alone, so that it does not hide the next one. */
+async function endsWithLine(file: FileHandle): Promise<boolean> {
+  const { size } = await file.stat();
+  if (size === 0) return true;
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
+  return buffer.toString() === '\n';
+}
+
 /** @throws ParleyError STORAGE_FAILED when the file cannot be opened. */
 export async function openAudit(dataDir: string, log: Log): Promise<Audit> {
   let file: FileHandle;
   try {
-    file = await open(join(dataDir, 'audit.jsonl'), 'a', 0o600);
+    file = await open(join(dataDir, 'audit.jsonl'), 'a+', 0o600);
+    if (!(await endsWithLine(file))) await file.appendFile('\n');
   } catch (error) {
     throw new ParleyError('STORAGE_FAILED', 'the audit log cannot be opened', {}, error);
   }

@@ -33,6 +33,7 @@ import {
   recordOf,
   TERMINAL,
   timeout,
+  wake,
   type Query,
 } from './query.ts';
 import { RecoveryDesk } from './recovery.ts';
@@ -112,7 +113,11 @@ export class QueryBook {
   /** The record of an id. @throws ParleyError QUERY_UNKNOWN, STORAGE_FAILED. */
   async read(id: string): Promise<QueryRecord> {
     const query = this.#active.get(id);
-    if (query !== undefined) return recordOf(query);
+    if (query !== undefined) {
+      // An end that a crash could take back is told to nobody: one id has one answer or one error.
+      if (query.stored !== null) await query.stored;
+      return recordOf(query);
+    }
     const stored = await this.#o.store.load(id);
     if (stored === null) {
       throw new ParleyError('QUERY_UNKNOWN', 'the coordinator knows no query of this id');
@@ -200,7 +205,7 @@ export class QueryBook {
     }
     this.#audit(query, { event: 'submitted', ...askedIn(document) });
     this.#line.enter(query);
-    return recordOf(query);
+    return this.read(query.id);
   }
 
   async #known(id: string): Promise<{ readonly submissionDigest: string } | null> {
@@ -364,13 +369,14 @@ export class QueryBook {
     const blame = error === null ? {} : { code: error.code };
     const party = error?.party === undefined ? {} : { party: error.party };
     this.#audit(query, { event: state, relayed_bytes: relayed, ...blame, ...party });
-    changed(query);
+    query.revision += 1;
     const stored = { submissionDigest: query.submissionDigest, record: recordOf(query) };
-    this.#o.store
+    query.stored = this.#o.store
       .save(stored, true)
       // Kept in memory when the disk fails: the analyst can still fetch it.
-      .then(() => this.#active.delete(query.id))
+      .then(() => void this.#active.delete(query.id))
       .catch((cause: unknown) => this.#o.log.error({ err: cause }, 'a record was not stored'));
+    wake(query);
   }
 
   #after(query: Query, delayMs: number, act: () => void): void {

@@ -63,6 +63,8 @@ export interface Query {
   readonly timers: Set<NodeJS.Timeout>;
   progressTimer: NodeJS.Timeout | null;
   readonly waiters: Set<() => void>;
+  /** Resolves when its end is on disk, or cannot be put there; null before the end. */
+  stored: Promise<void> | null;
 }
 
 export const TERMINAL: ReadonlySet<QueryState> = new Set([
@@ -123,6 +125,7 @@ export function newQuery(submission: SignedSubmission, digest: string): Query {
     timers: new Set(),
     progressTimer: null,
     waiters: new Set(),
+    stored: null,
   };
 }
 
@@ -186,7 +189,11 @@ export function notePrepared(query: Query, party: string): boolean {
 /** Wakes whoever waits for the query to change. */
 export function changed(query: Query): void {
   query.revision += 1;
-  for (const wake of [...query.waiters]) wake();
+  wake(query);
+}
+
+export function wake({ waiters }: Query): void {
+  for (const wakeOne of [...waiters]) wakeOne();
 }
 
 /** What parties are told at the end of a query. */

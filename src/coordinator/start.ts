@@ -1,5 +1,4 @@
 import { createServer, type Server } from 'node:http';
-import { mkdir } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { ParleyError } from '../core/errors.ts';
@@ -53,7 +52,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const { policy } = packet;
   const limits = { ...COORDINATOR_LIMITS, ...options.limits };
   const digest = policyDigest(policy);
-  const store = await makeDirectory(dataDir).then(() => RecordStore.open(dataDir, limits));
+  const store = await RecordStore.open(dataDir, limits);
   const audit = await openAudit(dataDir, log);
 
   const hub: PartyHub = new PartyHub({
@@ -127,14 +126,6 @@ function httpServer(fetch: Fetch, hub: PartyHub, limits: CoordinatorLimits): Ser
     socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
   });
   return server;
-}
-
-async function makeDirectory(dataDir: string): Promise<void> {
-  try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new ParleyError('STORAGE_FAILED', 'the data directory cannot be used', {}, error);
-  }
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { makeFolder, replaceFile } from '../core/durable.ts';
 import { ParleyError } from '../core/errors.ts';
 import { parseJsonStrict } from '../policy/index.ts';
 import { QUERY_RECORD_BYTES_MAX, queryRecordSchema, type QueryRecord } from '../records/index.ts';
@@ -42,14 +43,18 @@ export class RecordStore {
   static async open(dataDir: string, limits: CoordinatorLimits): Promise<RecordStore> {
     const dir = join(dataDir, 'records');
     try {
-      await mkdir(dir, { recursive: true, mode: 0o700 });
+      makeFolder(dir);
+      for (const name of await readdir(dir)) {
+        // What a crash left half written.
+        if (name.endsWith('.tmp')) await rm(join(dir, name), { force: true });
+      }
     } catch (error) {
       throw new ParleyError('STORAGE_FAILED', 'the data directory cannot be used', {}, error);
     }
     return new RecordStore(dir, limits);
   }
 
-  /** @throws ParleyError STORAGE_FAILED. */
+  /** On disk when it resolves. @throws ParleyError STORAGE_FAILED. */
   async save(stored: StoredRecord, finished: boolean): Promise<void> {
     const { record, submissionDigest } = stored;
     const file = { version: 1, submission_digest: submissionDigest, record };
@@ -57,11 +62,8 @@ export class RecordStore {
     const path = this.#pathOf(record.query_id);
     const fresh = `${path}.${randomUUID()}.tmp`;
     try {
-      await writeSynced(fresh, text);
-      await rename(fresh, path);
-      await syncFolder(this.#dir);
+      await replaceFile(path, text, fresh);
     } catch (error) {
-      await rm(fresh, { force: true }).catch(() => undefined);
       throw new ParleyError('STORAGE_FAILED', 'a query record cannot be stored', {}, error);
     }
     if (finished) this.#keep(stored, text.length);
@@ -105,25 +107,5 @@ export class RecordStore {
   /** Ids differ in case and file names may not, so files are named by digest. */
   #pathOf(queryId: string): string {
     return join(this.#dir, `${createHash('sha256').update(queryId).digest('hex')}.json`);
-  }
-}
-
-async function writeSynced(path: string, text: string): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Makes a renamed file's name durable. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
