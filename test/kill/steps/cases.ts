@@ -94,7 +94,7 @@ const runsOf = (room: CrashRoom): string[] =>
   );
 
 /** Nothing is kept of any run, and the victim writes nothing for a moment. */
-async function settled(room: CrashRoom): Promise<void> {
+export async function settled(room: CrashRoom): Promise<void> {
   await until('runs to be removed', () => runsOf(room).length === 0, 60_000);
   let steps = -1;
   const quiet = (): boolean => steps === (steps = readTrace(room.files).length);
@@ -127,7 +127,7 @@ export async function countSteps(
   return readTrace(room.files);
 }
 
-const armOf = ({ step, mode }: Point): Arm => ({
+export const armOf = ({ step, mode }: Point): Arm => ({
   step,
   mode: mode === 'before' || mode === 'torn' ? mode : 'after',
 });
@@ -141,6 +141,19 @@ async function crash(room: CrashRoom, point: Point, ending: Promise<Ended>): Pro
   // Disarms it, unless it dies on the way.
   else if (!victim.isGone()) await victim.disarm();
   return victim.isGone();
+}
+
+/** What the crash left is looked at; then the victim is started on it. */
+export async function startAgain(
+  room: CrashRoom,
+  mode: Mode,
+): Promise<{ readonly isReady: boolean; readonly problems: string[] }> {
+  if (mode === 'lost' || mode === 'hollow') cutPower(room.files, mode);
+  const problems = checkDisk(room);
+  const { ready } = await room.startVictim();
+  const isReady = ready?.['event'] === 'ready';
+  if (!isReady) problems.push(`no start: ${JSON.stringify(ready)}`);
+  return { isReady, problems };
 }
 
 /** Runs one case. The room is of no further use when there are violations. */
@@ -159,19 +172,9 @@ export async function runCase(
   const died = await crash(room, point, ending);
   const at = died ? nameAt(room, point) : null;
   if (died) {
-    if (point.mode === 'lost' || point.mode === 'hollow') cutPower(room.files, point.mode);
-    violations.push(...checkDisk(room));
-    const { ready } = await room.startVictim();
-    if (ready?.['event'] !== 'ready') {
-      const said = JSON.stringify(ready);
-      return {
-        at,
-        first: '-',
-        next: '-',
-        violations: [...violations, `no start: ${said}`],
-        left: [],
-      };
-    }
+    const { isReady, problems } = await startAgain(room, point.mode);
+    violations.push(...problems);
+    if (!isReady) return { at, first: '-', next: '-', violations, left: [] };
   }
   const first = await ending;
   const { next, problems } = await followUp(room, scenario, { question, queryId, first });
@@ -180,7 +183,7 @@ export async function runCase(
   return { at, first: first.code, next, violations, left: leftFiles(room) };
 }
 
-function nameAt(room: CrashRoom, { step }: Point): string {
+export function nameAt(room: CrashRoom, { step }: Point): string {
   const last = readTrace(room.files).find(({ number }) => number === step);
   return last === undefined ? 'rest' : nameOf(last);
 }

@@ -2,11 +2,12 @@
 import { parseArgs } from 'node:util';
 import { MODES, type Mode } from './cases.ts';
 import { SCENARIOS } from './scenarios.ts';
-import { pointsOf, sweep, tableOf, type Swept } from './sweep.ts';
+import { sweepStarts } from './starts.ts';
+import { pointsOf, sweep, tableOf, type Swept, type SweepOptions } from './sweep.ts';
 
 const { values: flags } = parseArgs({
   options: {
-    scenario: { type: 'string', default: SCENARIOS.map(({ name }) => name).join() },
+    scenario: { type: 'string', default: ['start', ...SCENARIOS.map(({ name }) => name)].join() },
     modes: { type: 'string', default: MODES.join() },
     only: { type: 'string' },
     quiet: { type: 'boolean', default: false },
@@ -22,9 +23,9 @@ const modes = flags.modes.split(',').map((name): Mode => {
 const swept: Swept[] = [];
 for (const name of flags.scenario.split(',')) {
   const scenario = SCENARIOS.find((one) => one.name === name);
-  if (scenario === undefined) throw new Error(`no scenario ${name}`);
+  if (scenario === undefined && name !== 'start') throw new Error(`no scenario ${name}`);
   const only = flags.only?.split(',').map(Number);
-  const one = await sweep(scenario, {
+  const options: SweepOptions = {
     choose: (steps) =>
       pointsOf(steps, modes).filter(({ step }) => only === undefined || only.includes(step)),
     onCase: ({ step, mode }, { at, first, next, violations }) => {
@@ -32,7 +33,8 @@ for (const name of flags.scenario.split(',')) {
       tell(`${name} ${mode} ${step}: ${at ?? 'not reached'}: ${first}, then ${next}`);
       for (const violation of violations) tell(`  VIOLATION: ${violation}`);
     },
-  });
+  };
+  const one = await (scenario === undefined ? sweepStarts(options) : sweep(scenario, options));
   swept.push(one);
   tell(tableOf(one));
 }

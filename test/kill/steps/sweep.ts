@@ -15,7 +15,7 @@ export interface SweepOptions {
 }
 
 export interface Swept {
-  readonly scenario: Scenario;
+  readonly scenario: Pick<Scenario, 'name'>;
   readonly steps: readonly TraceStep[];
   readonly results: readonly (CaseResult & Point)[];
 }
