@@ -25,8 +25,7 @@ import {
 import type { Plan, Side } from '../sql/index.ts';
 import { boundsRecord, planDigest, planQuery, tablesOfSides } from '../sql/index.ts';
 import { expectInputsFit } from '../tee-adapter/host/index.ts';
-import type { Permit, PermitContext } from './permit.ts';
-import { permitOf } from './permit.ts';
+import { permitOf, type Permit, type PermitContext } from '../templates/index.ts';
 
 /** A question this party has vetted on its own: from the signed text and its own signed policy. */
 export interface VettedQuery {
@@ -116,7 +115,7 @@ function expectReceiptFits(plan: Plan, calibration: Calibration): void {
 export function vetSubmission(
   signed: SignedSubmission,
   claimedDigest: string,
-  own: PermitContext,
+  own: PermitContext & { readonly party: string },
 ): VettedQuery {
   const submission = verifySubmission(signed, own.policy);
   const plan = planQuery(own.policy, own.policyDigest, submission.sql, {

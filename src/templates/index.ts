@@ -5,3 +5,5 @@ export { libraryTemplate, named, parseTemplate, templateLibrary } from './librar
 export type { LibraryTemplate } from './library.ts';
 export { piecesOf } from './placeholders.ts';
 export type { Piece } from './placeholders.ts';
+export { permitOf } from './permit.ts';
+export type { Asked, Permit, PermitContext } from './permit.ts';

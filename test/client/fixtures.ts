@@ -20,6 +20,7 @@ import {
   type SealContext,
   type SealedShare,
   type SignedSubmission,
+  type TemplateCall,
 } from '../../src/records/index.ts';
 import {
   boundsRecord,
@@ -205,6 +206,7 @@ export async function bundleOfRun(
   sql: string,
   queryId: string,
   groups: Groups,
+  template?: TemplateCall,
 ): Promise<MpcBundle> {
   const { keys, packet, digest } = { keys: room.ana, packet: room.packet, digest: room.digest };
   const submission = signSubmission(
@@ -217,6 +219,7 @@ export async function bundleOfRun(
       sql,
       epsilon: null,
       backend: 'mpc',
+      ...(template === undefined ? {} : { template }),
     },
     keys.signing.privateKey,
   );
@@ -224,5 +227,6 @@ export async function bundleOfRun(
   const fetched: typeof fetch = () =>
     Promise.resolve(new Response(JSON.stringify(record), { status: 200 }));
   const client = createClient({ url: 'http://room', packet, analyst: 'ana', keys, fetch: fetched });
-  return (await client.answer(sql, { queryId })).bundle as MpcBundle;
+  const asked = { queryId, ...(template === undefined ? {} : { template }) };
+  return (await client.answer(sql, asked)).bundle as MpcBundle;
 }

@@ -98,6 +98,35 @@ describe('a genuine receipt', () => {
     expect(report.notChecked.join()).toMatch(/answer itself/);
   });
 
+  it('is of a question that the policy lets run', async () => {
+    const withQueries = (mode: string) =>
+      sampleRoom(
+        (yaml) => `${yaml}  queries:
+    mode: ${mode}
+    templates: [{ name: overlap, sql: "${QUERY_2.replaceAll('\n', ' ')}", parameters: {} }]
+`,
+      );
+    const call = { name: 'overlap', parameters: {} };
+    const id = 'query-0000000003';
+    const templates = withQueries('templates');
+    const pinned = verify(await bundleOfRun(templates, QUERY_2, id, [[57n]], call));
+    expect(pinned.error).toBeNull();
+    expect(pinned.checks[2]!.says).toMatch(/pins it as template overlap/);
+    // All parties of the room can sign what none of them should have run.
+    for (const bundle of [
+      await bundleOfRun(templates, QUERY_2, id, [[57n]]),
+      await bundleOfRun(templates, QUERY_1, id, GROUPS, call),
+    ]) {
+      const report = verify(bundle);
+      expect(report).toMatchObject({ genuine: false, error: { code: 'TEMPLATE_REQUIRED' } });
+      expect(report.checks.at(-1)).toMatchObject({ name: 'plan', passed: false });
+    }
+    const approved = verify(await bundleOfRun(withQueries('approved'), QUERY_1, id, GROUPS));
+    expect(approved.genuine).toBe(true);
+    expect(approved.notChecked.join()).toMatch(/every owner approved/);
+    expect(verify(genuine).notChecked.join()).not.toMatch(/approved/);
+  });
+
   it('keeps an order of its own', () => {
     const { gos, receipts, openings } = genuine;
     const turned = {

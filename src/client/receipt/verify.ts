@@ -1,6 +1,7 @@
 import { asParleyError, ParleyError } from '../../core/errors.ts';
 import { verifyPacket } from '../../policy/index.ts';
 import { ENCLAVE_NAME, expectCommitted, verifySubmission } from '../../records/index.ts';
+import { permitOf, type Permit } from '../../templates/index.ts';
 import type { AnswerTable } from '../answer.ts';
 import { decodeAnswer } from '../decode.ts';
 import {
@@ -44,6 +45,8 @@ interface Trail {
   room: string | null;
   queryId: string | null;
   question: Question | null;
+  /** By what right it was asked, once that is known. */
+  permit: Permit | null;
   policyDigest: string | null;
 }
 
@@ -69,7 +72,7 @@ function step<T>(trail: Trail, name: CheckName, work: () => T, says: (value: T) 
  */
 export function verifyBundle(bundle: Bundle, options: VerifyOptions = {}): Report {
   const empty = { room: null, queryId: null, question: null, policyDigest: null };
-  const trail: Trail = { checks: [], ...empty };
+  const trail: Trail = { checks: [], permit: null, ...empty };
   let error: ParleyError | null = null;
   try {
     if (bundle.backend === 'mpc') verifyMpc(bundle, options, trail);
@@ -77,13 +80,15 @@ export function verifyBundle(bundle: Bundle, options: VerifyOptions = {}): Repor
   } catch (thrown) {
     error = asParleyError(thrown);
   }
+  const { permit, ...told } = trail;
   return {
     genuine: error === null,
-    ...trail,
+    ...told,
     error,
     notChecked: notChecked({
       pinned: options.policyDigest !== undefined,
       backend: bundle.backend,
+      approved: permit === 'approval',
       opened: (bundle.backend === 'mpc' ? bundle.openings : bundle.opening) !== null,
     }),
   };
@@ -124,9 +129,11 @@ function verifyQuestion(bundle: Bundle, options: VerifyOptions, trail: Trail): D
     'plan',
     () => {
       if (submission.backend !== bundle.backend) throw otherBackend();
-      return deriveExpected(policy, digest, submission);
+      const derived = deriveExpected(policy, digest, submission);
+      trail.permit = permitOf(submission, derived.planDigest, { policy, policyDigest: digest });
+      return derived;
     },
-    ({ planDigest }) => checkedOf.plan(planDigest),
+    ({ planDigest }) => checkedOf.plan(planDigest, submission.template?.name ?? null),
   );
 }
 

@@ -28,9 +28,9 @@ export const checkedOf = {
   policy: (parties: readonly string[]): string =>
     `the policy carries the signatures of all its parties: ${parties.join(', ')}`,
   submission: (analyst: string): string => `${analyst} signed this question under this policy`,
-  plan: (digest: string): string =>
+  plan: (digest: string, template: string | null): string =>
     `planning the question again gives plan ${digest.slice(0, 16)}…, and from it noise, threshold, ` +
-    'bounds and price',
+    `bounds and price${template === null ? '' : `; the policy pins it as template ${template}`}`,
   run: (receipts: readonly Receipt[], replayOf: string | null): string => {
     const [first] = receipts;
     const parties = receipts.map(({ party }) => party).join(', ');
@@ -94,6 +94,8 @@ export function notChecked(file: {
   readonly backend: Backend;
   readonly pinned: boolean;
   readonly opened: boolean;
+  /** The policy lets it run because its parties approved it. */
+  readonly approved: boolean;
 }): readonly string[] {
   const pinned = file.pinned
     ? []
@@ -106,5 +108,13 @@ export function notChecked(file: {
     : [
         'the answer itself: the file does not open the shares, so nothing ties the rows to what was signed',
       ];
-  return [...pinned, ...opened, ...(file.backend === 'tee' ? UNSEEN_IN_ENCLAVE : UNSEEN)];
+  const approved = file.approved
+    ? ['that every owner approved the question: each keeps its approvals, and looks before it runs']
+    : [];
+  return [
+    ...pinned,
+    ...opened,
+    ...approved,
+    ...(file.backend === 'tee' ? UNSEEN_IN_ENCLAVE : UNSEEN),
+  ];
 }
