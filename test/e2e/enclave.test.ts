@@ -2,7 +2,7 @@
 // from one ledger, and leave receipts that the same verifier accepts.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EnclaveCalls, EnclaveHost } from '../../src/coordinator/index.ts';
 import { formatBundle, formatTable, parseBundle, verifyBundle } from '../../src/client/index.ts';
@@ -257,9 +257,21 @@ describe('refused before anybody pays', () => {
     }
   });
 
-  it('an enclave in a room whose operator has none: the budget is whole afterwards', async () => {
+  it.each([
+    ['has none', null],
+    ['has one that does not start', ['simulated', '/nowhere/key', MEASUREMENT]],
+  ])('an enclave in a room whose operator %s: the budget is whole afterwards', async (_, told) => {
     const rows = randomRows(dice(4), 30, 1, true);
-    const room = await liveRoom(withEnclave(roomPolicy(NOISY, 2)), rows);
+    const socket = join(mkdtempSync(join(tmpdir(), 'parley-no-enclave-')), 'host.sock');
+    const supervisor =
+      told === null ? null : await superviseEnclaves({ socket, attester: told, log: silent });
+    const enclaveHost: EnclaveHost = {
+      inputBytes: sealedInputBytes,
+      connect: async () => enclaveConnection(await connectEnclave(socket)),
+    };
+    const extras = supervisor === null ? {} : { enclaveHost };
+    const policy = withEnclave(roomPolicy(NOISY, 2));
+    const room = await liveRoom(policy, rows, undefined, false, extras);
     try {
       await expect(room.client.answer(TWO[0]!, { backend: 'tee' })).rejects.toMatchObject({
         code: 'ENCLAVE_AWAY',
@@ -268,6 +280,8 @@ describe('refused before anybody pays', () => {
       expect(answer.budgetLeft?.epsilon).toBe('2');
     } finally {
       await room.close();
+      await supervisor?.close();
+      rmSync(dirname(socket), { recursive: true });
     }
   });
 });

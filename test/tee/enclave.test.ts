@@ -2,7 +2,6 @@
 // consented to; and a host that carries anything else gets a refusal and an enclave that is over.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -25,6 +24,7 @@ import {
 } from '../../src/tee-adapter/enclave/input.ts';
 import { drawLaplace } from '../../src/tee-adapter/enclave/noise.ts';
 import {
+  connectEnclave,
   enclaveConnection,
   openTeeAnswer,
   verifyTeeRun,
@@ -548,7 +548,7 @@ describe('as a process of its own', () => {
       });
       child.on('exit', () => reject(new Error(said)));
     });
-    const stream: Socket = connect(socket);
+    const stream = await connectEnclave(socket);
     return { child, stream, exited, closed, said: () => said };
   };
 

@@ -9,3 +9,6 @@ export const IDLE_TIMEOUT_MS = 10 * 60_000;
  * run took; classes keep small differences between data sets out of that.
  */
 export const TIME_CLASS_MS = 1000;
+
+/** AGREEMENT. What an enclave says of itself when it is connected to, before the first reply. */
+export const PRESENT = 0x06;

@@ -22,7 +22,7 @@ import {
   tdxAttester,
   type AnyAttester,
 } from '../attest/index.ts';
-import { IDLE_TIMEOUT_MS } from './limits.ts';
+import { IDLE_TIMEOUT_MS, PRESENT } from './limits.ts';
 import { serveEnclave } from './serve.ts';
 
 const NSM_TIMEOUT_MS = 10_000;
@@ -59,6 +59,7 @@ function main([socket, ...attesterArguments]: readonly string[]): void {
     // One connection: whoever comes second finds nobody.
     server.close();
     stream.setTimeout(IDLE_TIMEOUT_MS, () => stream.destroy());
+    stream.write(Uint8Array.of(PRESENT));
     void serveEnclave(stream, {
       attester,
       rng: systemRng,

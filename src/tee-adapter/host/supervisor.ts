@@ -1,10 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asParleyError, ParleyError } from '../../core/errors.ts';
+import { PRESENT } from '../enclave/limits.ts';
 
 /** LOCAL. Enclaves at once; a coordinator runs fewer queries than that. */
 const ENCLAVES_MAX = 8;
@@ -184,13 +186,29 @@ export async function superviseEnclaves(options: SupervisorOptions): Promise<Sup
   };
 }
 
-/** Connects to a supervisor, or to whatever bridges to an enclave. @throws ParleyError ENCLAVE_AWAY. */
-export function connectEnclave(path: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    socket.once('connect', () => resolve(socket));
-    socket.once('error', (cause) =>
-      reject(new ParleyError('ENCLAVE_AWAY', 'there is no enclave host', {}, cause)),
+/**
+ * Connects to a supervisor, or to whatever bridges to an enclave, and waits for the enclave's first
+ * byte. It proves nothing: it keeps parties from paying where no enclave starts.
+ * @throws ParleyError ENCLAVE_AWAY.
+ */
+export async function connectEnclave(path: string): Promise<Socket> {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+    socket.setTimeout(START_TIMEOUT_MS + 1_000, () => socket.destroy(new Error('no enclave came')));
+    // Throws on an error; an end without a byte gives null.
+    await once(socket, 'readable');
+    const [said] = (socket.read(1) as Buffer | null) ?? [];
+    if (said !== PRESENT) throw new Error('no enclave was started');
+    socket.setTimeout(0);
+    return socket;
+  } catch (cause) {
+    socket.destroy();
+    throw new ParleyError(
+      'ENCLAVE_AWAY',
+      'there is no enclave host, or it has no enclave',
+      {},
+      cause,
     );
-  });
+  }
 }
