@@ -22,6 +22,7 @@ export function whoLearns(plan: Plan, smallest: bigint): readonly Learns[] {
     ...(groups.length === 0
       ? []
       : [`the labels of all ${groupCount(plan)} groups, from the policy`]),
+    'whether the same was asked before, and which tables are unchanged since an earlier question',
   ];
   const hidden = 'who matched, how many matched';
   const parties = sides.map(({ party }): Learns => ({
@@ -53,6 +54,7 @@ export function whoLearns(plan: Plan, smallest: bigint): readonly Learns[] {
     {
       role: 'analyst',
       learns: [
+        'which tables are unchanged since an earlier question',
         privacy.differential === null
           ? 'the exact value of every open group: NO NOISE'
           : 'the noised values of the open groups, with intervals',
