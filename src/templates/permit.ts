@@ -14,7 +14,7 @@ export interface PermitContext {
 /** What a question says of itself beside its text. */
 export type Asked = Pick<Submission, 'epsilon' | 'template'>;
 
-const LIST = 'parley template list shows what may be asked; nothing was spent';
+const LIST = 'parley template list shows what may be asked';
 
 function templateRequired(message: string, fragment: string): ParleyError {
   return new ParleyError('TEMPLATE_REQUIRED', message, { fragment, hint: LIST });
